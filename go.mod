@@ -1,0 +1,3 @@
+module github.com/filefield/filefield
+
+go 1.26.0
