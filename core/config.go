@@ -1,0 +1,333 @@
+package core
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+)
+
+// Sizes in bytes, for limits that read well: 5 * core.MiB.
+const (
+	KiB int64 = 1 << 10
+	MiB int64 = 1 << 20
+	GiB int64 = 1 << 30
+	TiB int64 = 1 << 40
+)
+
+const (
+	defaultRegion        = "us-east-1"
+	defaultURLExpiry     = 7 * 24 * time.Hour
+	maxURLExpiry         = 7 * 24 * time.Hour // the limit of signature version 4
+	defaultTimeout       = 5 * time.Second
+	defaultFinishTimeout = time.Minute
+	defaultAttempts      = 3
+	defaultMemory        = 64 * MiB
+	defaultTokenExpiry   = 24 * time.Hour
+	defaultConnections   = 64
+	minSecretKeyBytes    = 16
+)
+
+// Config says where the storage is and how to use it. Its zero value has
+// faults: Endpoint and credentials are required. It holds no state; Open copies
+// it, so changing it afterwards has no effect on a Store.
+//
+// Field comments name the environment variable ConfigFromEnv reads: the names
+// of django-minio-backend and Django, so that a deployment keeps its settings.
+type Config struct {
+	// Endpoint is the storage's host or host:port, without a scheme, as this
+	// process reaches it. Required. MINIO_ENDPOINT.
+	Endpoint string
+	// UseHTTPS makes this process talk TLS to Endpoint. MINIO_USE_HTTPS.
+	UseHTTPS bool
+	// AccessKey and SecretKey are the static credentials. Required unless
+	// Credentials or CredentialChain is set. MINIO_ACCESS_KEY, MINIO_SECRET_KEY.
+	AccessKey string
+	SecretKey Secret
+	// CredentialChain takes credentials from where minio-go finds them: the
+	// AWS_* and MINIO_* environment, the AWS and mc files, and instance roles.
+	// MINIO_CREDENTIAL_CHAIN.
+	CredentialChain bool
+	// Credentials overrides all of the above with any minio-go provider (STS,
+	// IAM, rotating files).
+	Credentials *credentials.Credentials `json:"-"`
+	// Region is what signatures name. Default us-east-1. It is always set, so
+	// that no request is ever spent on asking for it. MINIO_REGION.
+	Region string
+
+	// ExternalEndpoint is the host under which browsers reach the storage, where
+	// it differs from Endpoint. It appears in URLs and their signatures, and no
+	// request is ever sent to it. MINIO_EXTERNAL_ENDPOINT.
+	ExternalEndpoint string
+	// ExternalUseHTTPS is the scheme of ExternalEndpoint. Required with it.
+	// MINIO_EXTERNAL_ENDPOINT_USE_HTTPS.
+	ExternalUseHTTPS *bool
+	// URLExpiry is how long presigned URLs live: 1 second to 7 days. Default 7
+	// days, as the reference. MINIO_URL_EXPIRY_HOURS (hours, or a Go duration).
+	URLExpiry time.Duration
+
+	// PrivateBuckets and PublicBuckets declare buckets and who may read their
+	// objects. A bucket named by a field and in neither list is private.
+	// MINIO_PRIVATE_BUCKETS, MINIO_PUBLIC_BUCKETS (comma separated).
+	PrivateBuckets []string
+	PublicBuckets  []string
+	// DefaultBucket is the bucket of fields that name none. MINIO_DEFAULT_BUCKET.
+	DefaultBucket string
+	// CheckOnStart makes Startup create and correct the declared buckets.
+	// nil means true. MINIO_CONSISTENCY_CHECK_ON_START.
+	CheckOnStart *bool
+
+	// SigningKeys authenticate file tokens. The first one signs, all are
+	// accepted, so a key is rotated by putting the new one in front. At least 16
+	// bytes each. None: a random key for this process, and a warning, since
+	// tokens then end with the process and other instances refuse them.
+	// SECRET_KEY and SECRET_KEY_FALLBACKS (comma separated).
+	SigningKeys []Secret
+	// TokenExpiry is how long a token fills its field. Default 24 hours.
+	// FILEFIELD_TOKEN_EXPIRY (a Go duration).
+	TokenExpiry time.Duration
+
+	// Timeout is how long storage may make no progress on a request (no byte
+	// taken, no byte given, no answer) before it counts as unavailable. A slow
+	// but moving transfer is never cut. Default 5 seconds. FILEFIELD_TIMEOUT.
+	Timeout time.Duration
+	// FinishTimeout is the same for the two requests where a server may rightly
+	// think for long: completing a multipart upload and copying an object.
+	// Default 1 minute. FILEFIELD_FINISH_TIMEOUT.
+	FinishTimeout time.Duration
+	// Attempts is how often a request is tried where trying again is safe and
+	// may help, with backoff in between. Default 3; 1 turns retries off.
+	// FILEFIELD_ATTEMPTS.
+	Attempts int
+	// Memory bounds the bytes all uploads of the Store buffer together; when it
+	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
+	// parts are larger than that may exceed it by one part. FILEFIELD_MEMORY.
+	Memory int64
+
+	// CAFile is a PEM file of certificates to trust besides the system's.
+	// MINIO_CA_FILE.
+	CAFile string
+	// Transport carries every request to storage. Default: a pooled transport
+	// made for this Store. CAFile is not applied to a given Transport.
+	Transport http.RoundTripper `json:"-"`
+
+	// Logger receives what the library does by itself: clean-up that failed,
+	// missing signing keys. Default: nothing is logged.
+	Logger *slog.Logger `json:"-"`
+	// Now is the clock. Default time.Now.
+	Now func() time.Time `json:"-"`
+
+	// faults found while the configuration was read, reported by Open with the rest.
+	faults []error
+}
+
+// withDefaults returns a copy that shares nothing with c and has every default filled in.
+func (c Config) withDefaults() Config {
+	c.PrivateBuckets = slices.Clone(c.PrivateBuckets)
+	c.PublicBuckets = slices.Clone(c.PublicBuckets)
+	c.SigningKeys = slices.Clone(c.SigningKeys)
+	setDefault(&c.Region, defaultRegion)
+	setDefault(&c.URLExpiry, defaultURLExpiry)
+	setDefault(&c.TokenExpiry, defaultTokenExpiry)
+	setDefault(&c.Timeout, defaultTimeout)
+	setDefault(&c.FinishTimeout, defaultFinishTimeout)
+	setDefault(&c.Attempts, defaultAttempts)
+	setDefault(&c.Memory, defaultMemory)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Validate reports every fault of the configuration at once, as one error of
+// kind ErrConfig whose chain holds each fault; nil when there is none. It uses
+// no network. Open calls it.
+func (c Config) Validate() error {
+	faults := slices.Clone(c.faults)
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	c.endpointFaults(fault)
+	c.bucketFaults(fault)
+	if c.Credentials == nil && !c.CredentialChain {
+		if c.AccessKey == "" {
+			fault("AccessKey is missing: set MINIO_ACCESS_KEY, or choose CredentialChain or Credentials")
+		}
+		if c.SecretKey == "" {
+			fault("SecretKey is missing: set MINIO_SECRET_KEY, or choose CredentialChain or Credentials")
+		}
+	}
+	if c.URLExpiry < 0 || c.URLExpiry > maxURLExpiry || (c.URLExpiry > 0 && c.URLExpiry < time.Second) {
+		fault("URLExpiry is %s: it must lie between 1s and 168h (7 days), the most a signature allows", c.URLExpiry)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"TokenExpiry", c.TokenExpiry}, {"Timeout", c.Timeout}, {"FinishTimeout", c.FinishTimeout}} {
+		if d.value < 0 {
+			fault("%s is %s: a duration must not be negative", d.name, d.value)
+		}
+	}
+	if c.Attempts < 0 {
+		fault("Attempts is %d: it must be 1 or more, or 0 for the default", c.Attempts)
+	}
+	if c.Memory < 0 || (c.Memory > 0 && c.Memory < 8*MiB) {
+		fault("Memory is %d bytes: it must be at least 8 MiB, room for one part and the next", c.Memory)
+	}
+	for i, key := range c.SigningKeys {
+		if len(key) < minSecretKeyBytes {
+			fault("SigningKeys[%d] has %d bytes: it needs at least %d, best 32 random ones", i, len(key), minSecretKeyBytes)
+		}
+	}
+	if c.CAFile != "" && c.Transport == nil {
+		if _, err := readCertificates(c.CAFile); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return &Error{
+		Kind: ErrConfig, Op: "configuration", Err: errors.Join(faults...),
+		Advice: fmt.Sprintf("%d to mend, all listed here", len(faults)),
+	}
+}
+
+func (c Config) endpointFaults(fault func(string, ...any)) {
+	if c.Endpoint == "" {
+		fault("Endpoint is missing: set MINIO_ENDPOINT to the storage's host:port")
+	} else if err := checkHost(c.Endpoint); err != nil {
+		fault("Endpoint %q: %w", c.Endpoint, err)
+	}
+	switch {
+	case c.ExternalEndpoint == "" && c.ExternalUseHTTPS != nil:
+		fault("ExternalUseHTTPS is set without ExternalEndpoint: set MINIO_EXTERNAL_ENDPOINT or drop the flag")
+	case c.ExternalEndpoint != "" && c.ExternalUseHTTPS == nil:
+		fault("ExternalEndpoint %q has no scheme: set MINIO_EXTERNAL_ENDPOINT_USE_HTTPS to true or false", c.ExternalEndpoint)
+	}
+	if c.ExternalEndpoint != "" {
+		if err := checkHost(c.ExternalEndpoint); err != nil {
+			fault("ExternalEndpoint %q: %w", c.ExternalEndpoint, err)
+		}
+	}
+}
+
+func (c Config) bucketFaults(fault func(string, ...any)) {
+	for _, name := range c.PublicBuckets {
+		if slices.Contains(c.PrivateBuckets, name) {
+			fault("bucket %q is declared both private and public: choose one", name)
+		}
+	}
+	names := slices.Concat(c.PrivateBuckets, c.PublicBuckets)
+	if c.DefaultBucket != "" {
+		names = append(names, c.DefaultBucket)
+	}
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) {
+		if err := checkBucketName(name); err != nil {
+			fault("bucket %q: %w", name, err)
+		}
+	}
+}
+
+// checkHost accepts host, host:port and [ip6]:port, nothing else: a scheme, a
+// path or credentials in an endpoint would change what signatures cover.
+func checkHost(endpoint string) error {
+	if strings.Contains(endpoint, "://") {
+		return errors.New("give the host and port only; the scheme is the HTTPS flag's")
+	}
+	u, err := url.Parse("//" + endpoint)
+	if err != nil || u.Host != endpoint || u.Hostname() == "" {
+		return errors.New("not of the form host or host:port")
+	}
+	if port := u.Port(); port != "" {
+		if _, err := net.LookupPort("tcp", port); err != nil {
+			return fmt.Errorf("port %q is not a port number", port)
+		}
+	}
+	return nil
+}
+
+func checkBucketName(name string) error {
+	if err := s3utils.CheckValidBucketNameStrict(name); err != nil {
+		return errors.New("not a valid bucket name: 3 to 63 of a-z, 0-9, '-' and '.', starting and ending with a letter or digit")
+	}
+	return nil
+}
+
+func readCertificates(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("CAFile: %w", err)
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("CAFile %s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+func (c Config) transport() (http.RoundTripper, error) {
+	if c.Transport != nil {
+		return c.Transport, nil
+	}
+	t := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: c.Timeout,
+		MaxIdleConns:        4 * defaultConnections,
+		MaxIdleConnsPerHost: defaultConnections,
+		IdleConnTimeout:     time.Minute,
+		WriteBufferSize:     int(64 * KiB),
+		ReadBufferSize:      int(64 * KiB),
+		// An object stored with Content-Encoding: gzip must arrive as stored.
+		DisableCompression: true,
+		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if c.CAFile != "" {
+		pool, err := readCertificates(c.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		t.TLSClientConfig.RootCAs = pool
+	}
+	return t, nil
+}
+
+func (c Config) credentials() *credentials.Credentials {
+	switch {
+	case c.Credentials != nil:
+		return c.Credentials
+	case c.CredentialChain:
+		return credentials.NewChainCredentials([]credentials.Provider{
+			&credentials.EnvAWS{}, &credentials.EnvMinio{},
+			&credentials.FileAWSCredentials{}, &credentials.FileMinioClient{},
+			&credentials.IAM{},
+		})
+	default:
+		return credentials.NewStaticV4(c.AccessKey, string(c.SecretKey), "")
+	}
+}

@@ -1,0 +1,28 @@
+// Package core stores the files of declared fields in S3 buckets: Django's
+// FileField, storage and upload_to for Go. It knows S3 (through minio-go) and no
+// web framework, ORM or validator; nethttp, the framework adapters and fieldtype
+// build on it.
+//
+//	store := core.MustOpen(core.ConfigFromEnv()) // no network yet
+//	avatars := store.Field(core.FieldConfig{
+//		Name:     "avatar",
+//		Bucket:   "avatars",
+//		UploadTo: core.ISODatePrefix,
+//		MaxSize:  5 * core.MiB,
+//		Accept:   core.Images, // sniffed, not believed
+//	})
+//	if err := store.Startup(core.StartupConfig{}).Start(ctx); err != nil { … }
+//
+//	object, err := avatars.Save(ctx, core.Upload{Body: file, Name: "cat.png"})
+//	link, err := avatars.URL(ctx, object.Key, core.URLOptions{})
+//	token := avatars.Sign(object, "") // what the file is in a form
+//
+// The concepts, one file each: Config (config.go), Store, Bucket, Field, UploadTo
+// (uploadto.go), Key, Token, Txn, the uploader (save.go for a file of one part,
+// multipart.go for longer ones, memory.go and rope.go for its buffers), URL, and
+// the errors (errors.go; problem.go for what a client sees of them).
+//
+// Values of this package's types are safe for concurrent use unless they say
+// otherwise, and hold no package-level state. Every call that can block takes a
+// context and stops when it ends.
+package core

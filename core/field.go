@@ -1,0 +1,207 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Unlimited, as a size limit, lifts it to what S3 can hold: 5 TiB.
+const Unlimited = 5 * TiB
+
+const (
+	defaultMaxSize = 10 * MiB
+	maxKeyLength   = 1024 // S3's limit, in bytes
+	minPartSize    = 5 * MiB
+	maxPartSize    = 5 * GiB
+	maxParts       = 10_000
+)
+
+// Column says what a field's files are in a database column. Both forms are
+// always read.
+type Column uint8
+
+const (
+	// ColumnDocument keeps a small JSON document: key, name, size, type, checksum
+	// and an image's dimensions, so that a list page asks storage nothing. The default.
+	ColumnDocument Column = iota
+	// ColumnKey keeps the bare key, as Django does.
+	ColumnKey
+)
+
+// FieldConfig declares a file field: Django's FileField(storage=…, upload_to=…).
+// Only Name is required.
+type FieldConfig struct {
+	// Name is the field's name in forms. Required.
+	Name string
+	// Model tells fields of the same name in one Store apart ("profile"). A token
+	// of one model's field never fills another's.
+	Model string
+	// Bucket is where the files go. Default: the configuration's DefaultBucket.
+	Bucket string
+	// UploadTo makes the keys. Default: RandomName.
+	UploadTo UploadTo
+	// MaxSize is the most bytes a file may have. Default 10 MiB; Unlimited lifts it.
+	MaxSize int64
+	// MaxFiles is the most files one form may bring. Default 1.
+	MaxFiles int
+	// AllowEmpty accepts files of no bytes.
+	AllowEmpty bool
+	// Accept lists the media types accepted, by content. Default: all.
+	Accept Accept
+	// MaxWidth and MaxHeight bound an image's pixels, read from its head without
+	// decoding it. 0: no bound. With a bound, an image whose size cannot be read
+	// is refused.
+	MaxWidth, MaxHeight int
+	// MaxKeyLength is the most bytes a key may have, for narrow columns. Longer
+	// ones are shortened before their extension. Default 1024.
+	MaxKeyLength int
+	// Column is the form in a database column.
+	Column Column
+	// URLExpiry is how long presigned URLs live. Default: the configuration's.
+	URLExpiry time.Duration
+	// Options are kept with every object of the field.
+	Options ObjectOptions
+}
+
+// Field is a declared file field. Safe for concurrent use.
+type Field struct {
+	store  *Store
+	bucket *Bucket
+	config FieldConfig
+	id     string
+	fault  error
+}
+
+// Field declares a field. Faults in the declaration are reported by Faults and
+// at start-up, all together, and by every use of the field; so it can stand in
+// a package-level variable.
+func (s *Store) Field(config FieldConfig) *Field {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	setDefault(&config.Bucket, s.config.DefaultBucket)
+	faults := config.faults()
+	setDefault(&config.MaxSize, defaultMaxSize)
+	setDefault(&config.MaxFiles, 1)
+	setDefault(&config.MaxKeyLength, maxKeyLength)
+	setDefault(&config.URLExpiry, s.config.URLExpiry)
+
+	f := &Field{store: s, config: config, id: config.Model + "." + config.Name}
+	if s.fields[f.id] != nil {
+		faults = append(faults, errors.New("declared twice: give the fields different Models"))
+	}
+	s.fields[f.id] = f
+	f.bucket = s.buckets[config.Bucket]
+	if f.bucket == nil {
+		f.bucket = s.declare(config.Bucket, false)
+	}
+	if len(faults) > 0 {
+		f.fault = &Error{Kind: ErrConfig, Op: "declare", Field: f.id, Err: errors.Join(faults...)}
+		s.faults = append(s.faults, f.fault)
+	}
+	return f
+}
+
+func (c FieldConfig) faults() []error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(c.Name == "", "Name is missing")
+	fault(c.Bucket == "", "Bucket is missing, and the configuration has no DefaultBucket")
+	if c.Bucket != "" {
+		err := checkBucketName(c.Bucket)
+		fault(err != nil, "Bucket %q: %w", c.Bucket, err)
+	}
+	fault(c.MaxSize < 0 || c.MaxSize > Unlimited, "MaxSize is %d: it must lie between 1 byte and 5 TiB (Unlimited)", c.MaxSize)
+	fault(c.MaxFiles < 0, "MaxFiles is %d", c.MaxFiles)
+	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
+	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
+	fault(c.URLExpiry < 0 || c.URLExpiry > maxURLExpiry, "URLExpiry is %s: it must be at most 168h", c.URLExpiry)
+	fault(c.Column > ColumnKey, "Column is unknown")
+	size := c.Options.PartSize
+	fault(size != 0 && (size < minPartSize || size > maxPartSize), "Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", size)
+	fault(c.Options.ParallelParts < 0, "Options.ParallelParts is %d", c.Options.ParallelParts)
+	fault(len(c.Options.Tags) > 10, "Options.Tags has %d tags: S3 keeps at most 10", len(c.Options.Tags))
+	for name := range c.Options.Metadata {
+		fault(strings.HasPrefix(strings.ToLower(name), "filefield-"), "Options.Metadata %q: names starting with filefield- are the library's own", name)
+	}
+	for _, wrong := range c.Accept.Faults() {
+		fault(true, "Accept: %s", wrong)
+	}
+	return faults
+}
+
+// Name returns the field's name in forms.
+func (f *Field) Name() string { return f.config.Name }
+
+// Bucket returns the field's bucket.
+func (f *Field) Bucket() *Bucket { return f.bucket }
+
+// Config returns the declaration with its defaults filled in.
+func (f *Field) Config() FieldConfig { return f.config }
+
+// Store returns the Store the field was declared on.
+func (f *Field) Store() *Store { return f.store }
+
+// Fault returns what is wrong with the declaration, or nil.
+func (f *Field) Fault() error { return f.fault }
+
+// Save streams a file into the field's bucket by the field's rules: sniffed
+// type, size, key by UploadTo. The object is complete and verified when Save
+// returns, or it is not there at all. Under a Txn (see Begin) it goes again if
+// the transaction rolls back.
+//
+// Errors: ErrTooLarge, ErrType, ErrEmpty, ErrInvalid (dimensions), ErrName
+// (UploadTo made no usable key), ErrTaken, ErrSlow, ErrMalformed (the body broke
+// off), ErrCanceled, and the storage's kinds.
+func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
+	if f.fault != nil {
+		return Object{}, f.fault
+	}
+	in.Options = in.Options.over(f.config.Options)
+	u := &upload{
+		store: f.store, bucket: f.bucket, field: f.config.Name, in: in,
+		maxSize: f.config.MaxSize, maxKey: f.config.MaxKeyLength, allowEmpty: f.config.AllowEmpty,
+		accept: f.config.Accept, maxWidth: f.config.MaxWidth, maxHeight: f.config.MaxHeight,
+	}
+	u.makeKey = func(mediaType string) (Key, bool, error) {
+		return f.config.UploadTo.makeKey(Naming{
+			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
+			Now: f.store.config.Now(), Form: in.Form,
+		}, f.config.MaxKeyLength)
+	}
+	return u.save(ctx)
+}
+
+// Open reads a file of the field: see Bucket.Open.
+func (f *Field) Open(ctx context.Context, key Key, options OpenOptions) (*File, error) {
+	if f.fault != nil {
+		return nil, f.fault
+	}
+	if options.Encryption == nil {
+		options.Encryption = f.config.Options.Encryption
+	}
+	return f.bucket.Open(ctx, key, options)
+}
+
+// Delete removes a file of the field: see Bucket.Delete.
+func (f *Field) Delete(ctx context.Context, key Key) error {
+	if f.fault != nil {
+		return f.fault
+	}
+	return f.bucket.Delete(ctx, key)
+}
+
+// URL returns where a browser gets a file of the field: see Bucket.URL.
+func (f *Field) URL(ctx context.Context, key Key, options URLOptions) (string, error) {
+	if f.fault != nil {
+		return "", f.fault
+	}
+	setDefault(&options.Expiry, f.config.URLExpiry)
+	return f.bucket.URL(ctx, key, options)
+}

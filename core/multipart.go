@@ -1,0 +1,319 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// largestUniform is the part size up to which an unsure bound (a field's limit,
+// not the request's own length) decides for uniform parts. Above it parts grow,
+// since buffering for the largest file imaginable would cost every small one.
+const largestUniform = 16 * MiB
+
+// partSize returns how many bytes the next part has, of a file of which sent
+// bytes are on their way. Where a bound is known all parts are the same size
+// (some storage insists on that), the smallest that reaches the bound in 10,000
+// parts; else they grow so that 10,000 parts reach 5 TiB.
+func (u *upload) partSize(sent int64) int64 {
+	if size := u.in.Options.PartSize; size > 0 {
+		return size
+	}
+	bound := u.maxSize
+	if u.in.Limit > 0 {
+		bound = min(bound, u.in.Limit)
+	}
+	uniform := max(minPartSize, roundUp(ceilDiv(bound, maxParts), MiB))
+	if u.in.Limit > 0 || uniform <= largestUniform {
+		return uniform
+	}
+	return min(maxPartSize, max(minPartSize, roundUp(sent/growth, MiB)))
+}
+
+// growth: a part has a 1,200th of what was sent before it. Parts stay at 5 MiB
+// up to 6 GiB, have 87 MiB at 100 GiB, and 5 TiB is reached at part 9,300.
+const growth = 1200
+
+func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
+
+func roundUp(n, unit int64) int64 { return ceilDiv(n, unit) * unit }
+
+// large stores a file that goes on after its first part.
+func (u *upload) large(ctx context.Context, first *rope) error {
+	// One byte more tells a file of exactly one part from a longer one.
+	second := &rope{}
+	defer func() { u.borrower.drop(second.chunks) }()
+	switch err := second.fill(ctx, u.borrower, u.body, 1); err {
+	case nil:
+	case io.EOF:
+		return u.single(ctx, first)
+	default:
+		return u.readError(ctx, err)
+	}
+	reserved, err := u.claimKey(ctx)
+	if err != nil {
+		return err
+	}
+	m := &multipart{upload: u, key: u.object.Key}
+	if err = m.create(ctx); err == nil {
+		if err = m.stream(ctx, first, second); err == nil {
+			err = m.complete(ctx)
+		}
+		if err != nil {
+			m.abort(ctx, err)
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	if reserved {
+		u.bucket.discard(ctx, m.key, err)
+	} else if reached(err) {
+		u.sweep(ctx, m.key, err)
+	}
+	return err
+}
+
+// claimKey makes a key that others may want ours before the parts are sent:
+// when a multipart upload is completed it is too late for an alternative. An
+// empty object holds the place; completion replaces it atomically.
+func (u *upload) claimKey(ctx context.Context) (reserved bool, err error) {
+	if u.unique || u.in.Replace {
+		return false, nil
+	}
+	for range maxAlternatives {
+		err := u.bucket.reserve(ctx, u.object.Key, u.id)
+		if KindOf(err) != ErrPrecondition {
+			return err == nil, err
+		}
+		if err := u.rename(); err != nil {
+			return false, err
+		}
+	}
+	return false, u.taken()
+}
+
+// multipart is an S3 multipart upload under way.
+type multipart struct {
+	upload *upload
+	key    Key
+	id     string
+
+	mu    sync.Mutex
+	parts []minio.ObjectPart
+}
+
+func (m *multipart) create(ctx context.Context) error {
+	u := m.upload
+	options := u.putOptions()
+	if u.in.Options.Checksum == ChecksumCRC32C {
+		options.UserMetadata["x-amz-checksum-algorithm"] = "CRC32C"
+		options.UserMetadata["x-amz-checksum-type"] = "FULL_OBJECT"
+	}
+	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) (err error) {
+		m.id, err = u.store.internal.NewMultipartUpload(ctx, u.bucket.name, m.key.String(), options)
+		return err
+	})
+	if err != nil && reached(err) && !u.in.Replace {
+		m.abortUnknown(ctx, err)
+	}
+	return err
+}
+
+// stream sends the parts, reading the next while the last is on its way.
+func (m *multipart) stream(ctx context.Context, part, next *rope) error {
+	u := m.upload
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, max(1, u.in.Options.ParallelParts))
+	var sending sync.WaitGroup
+	defer sending.Wait()
+
+	var sent int64
+	var ended bool
+	for number := 1; ; number++ {
+		if number > maxParts {
+			return u.refuse(ErrTooLarge, "the file has more than 10,000 parts of the configured size")
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return m.failed(ctx)
+		}
+		sent += part.size
+		m.dispatch(ctx, cancel, &sending, slots, number, part)
+		if ended {
+			break
+		}
+		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err {
+		case nil:
+		case io.EOF:
+			ended = true
+		default:
+			if ctx.Err() != nil {
+				return m.failed(ctx)
+			}
+			cancel(err)
+			return u.readError(ctx, err)
+		}
+		if next.size == 0 {
+			break
+		}
+		part, next = next, &rope{}
+		defer func(r *rope) { u.borrower.drop(r.chunks) }(next)
+	}
+	sending.Wait()
+	if ctx.Err() != nil {
+		return m.failed(ctx)
+	}
+	return m.finish(sent)
+}
+
+// failed returns the error that ended the parts' context: a part's, or the
+// caller's cancellation.
+func (m *multipart) failed(ctx context.Context) error {
+	u := m.upload
+	return u.store.mapError(ctx, u.at("send parts", m.key), context.Cause(ctx))
+}
+
+// dispatch sends one part in the background. The chunks now belong to it.
+func (m *multipart) dispatch(ctx context.Context, fail context.CancelCauseFunc, sending *sync.WaitGroup, slots chan struct{}, number int, part *rope) {
+	b := m.upload.borrower
+	moving := &rope{chunks: part.chunks, size: part.size, crc: part.crc}
+	part.chunks = nil
+	b.send(moving.chunks)
+	sending.Go(func() {
+		defer func() {
+			b.sent(moving.chunks)
+			<-slots
+		}()
+		if err := m.send(ctx, number, moving); err != nil {
+			fail(err)
+		}
+	})
+}
+
+func (m *multipart) send(ctx context.Context, number int, part *rope) error {
+	u := m.upload
+	options := minio.PutObjectPartOptions{SSE: customerKey(u.in.Options.Encryption), DisableContentSha256: true}
+	return u.store.retry(ctx, u.at("send part", m.key), u.store.config.Timeout, func(ctx context.Context, dog *watchdog, _ int) error {
+		options.CustomHeader = http.Header{}
+		if u.in.Options.Checksum == ChecksumCRC32C {
+			options.CustomHeader.Set("x-amz-checksum-crc32c", part.checksum())
+		}
+		reader := &ropeReader{rope: part, read: dog.moved}
+		defer reader.release()
+		done, err := u.store.internal.PutObjectPart(ctx, u.bucket.name, m.key.String(), m.id, number, reader, part.size, options)
+		if err != nil {
+			return err
+		}
+		if u.in.Options.Checksum == ChecksumCRC32C {
+			done.ChecksumCRC32C = part.checksum()
+		}
+		m.mu.Lock()
+		m.parts = append(m.parts, done)
+		m.mu.Unlock()
+		return nil
+	})
+}
+
+// finish puts the parts in order and combines their checksums.
+func (m *multipart) finish(size int64) error {
+	u := m.upload
+	slices.SortFunc(m.parts, func(a, b minio.ObjectPart) int { return a.PartNumber - b.PartNumber })
+	u.object.Size = size
+	if u.in.Options.Checksum != ChecksumCRC32C {
+		return nil
+	}
+	sum, err := minio.ChecksumFullObjectCRC32C.FullObjectChecksum(m.parts)
+	if err != nil {
+		return &Error{Kind: ErrChecksum, Op: "combine checksums", Bucket: u.bucket.name, Key: m.key.String(), Err: err}
+	}
+	u.object.CRC32C = sum.Encoded()
+	return nil
+}
+
+func (m *multipart) complete(ctx context.Context) error {
+	u := m.upload
+	options := minio.PutObjectOptions{ServerSideEncryption: customerKey(u.in.Options.Encryption)}
+	if u.object.CRC32C != "" {
+		options.UserMetadata = map[string]string{"x-amz-checksum-crc32c": u.object.CRC32C, "x-amz-checksum-type": "FULL_OBJECT"}
+	}
+	if u.unique && !u.in.Replace {
+		options.SetMatchETagExcept("*")
+	}
+	parts := make([]minio.CompletePart, len(m.parts))
+	for i, p := range m.parts {
+		parts[i] = minio.CompletePart{PartNumber: p.PartNumber, ETag: p.ETag, ChecksumCRC32C: p.ChecksumCRC32C}
+	}
+	return u.store.retry(ctx, u.at("complete upload", m.key), u.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, tries int) error {
+		info, err := u.store.internal.CompleteMultipartUpload(ctx, u.bucket.name, m.key.String(), m.id, parts, options)
+		if tries > 0 && (isPrecondition(err) || isUploadGone(err)) && m.completed(ctx) {
+			return nil // the answer to an earlier try was lost, not the object
+		}
+		u.stored(info)
+		return err
+	})
+}
+
+// completed says whether the object at the key is this upload's, whole.
+func (m *multipart) completed(ctx context.Context) bool {
+	u := m.upload
+	if !u.bucket.wroteIt(ctx, m.key, u.id, u.in.Options.Encryption) {
+		return false
+	}
+	o, err := u.bucket.stat(ctx, m.key, u.in.Options.Encryption)
+	return err == nil && o.Size == u.object.Size
+}
+
+func isUploadGone(err error) bool {
+	var r minio.ErrorResponse
+	return errors.As(err, &r) && r.Code == "NoSuchUpload"
+}
+
+// abort gives the parts back to the storage, on a context of its own.
+func (m *multipart) abort(ctx context.Context, why error) {
+	u := m.upload
+	ctx, cancel := u.store.afterwards(ctx, why)
+	defer cancel()
+	if err := m.abortID(ctx, m.id); err != nil {
+		u.store.warn(ctx, "a multipart upload may have been left open", err)
+	}
+}
+
+func (m *multipart) abortID(ctx context.Context, id string) error {
+	u := m.upload
+	return u.store.retry(ctx, u.at("abort upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+		err := u.store.internal.AbortMultipartUpload(ctx, u.bucket.name, m.key.String(), id)
+		if isUploadGone(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// abortUnknown ends an upload whose creation was not answered, so that its id
+// is not known. The key is ours alone, so every upload under it is.
+func (m *multipart) abortUnknown(ctx context.Context, why error) {
+	u := m.upload
+	ctx, cancel := u.store.afterwards(ctx, why)
+	defer cancel()
+	open, err := u.store.internal.ListMultipartUploads(ctx, u.bucket.name, m.key.String(), "", "", "", 100)
+	if err != nil {
+		u.store.warn(ctx, "a multipart upload may have been left open", err)
+		return
+	}
+	for _, one := range open.Uploads {
+		if one.Key != m.key.String() {
+			continue
+		}
+		if err := m.abortID(ctx, one.UploadID); err != nil {
+			u.store.warn(ctx, "a multipart upload may have been left open", err)
+		}
+	}
+}

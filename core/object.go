@@ -1,0 +1,163 @@
+package core
+
+import (
+	"io"
+	"net/url"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
+)
+
+// Object is what is known about one stored file. The zero value stands for no
+// file. Which fields are filled depends on where it comes from: Save knows all
+// of them, a listing only key, size, ETag and time.
+type Object struct {
+	// Bucket and Key say where it lies.
+	Bucket string
+	Key    Key
+	// Name is the file name its sender gave it. It is data, never a key.
+	Name string
+	// Size is its length in bytes.
+	Size int64
+	// Type is its media type, by content.
+	Type string
+	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.
+	CRC32C string
+	// Width and Height are an image's size in pixels, or 0.
+	Width, Height int
+	// ETag is the storage's version mark, without quotes. It is no checksum.
+	ETag string
+	// VersionID names the version in a versioned bucket.
+	VersionID string
+	// Modified is when it was stored, in UTC.
+	Modified time.Time
+	// Metadata is the user metadata the app stored with it, names in lower case.
+	Metadata map[string]string
+}
+
+// ObjectOptions are what S3 can keep with an object or do to it. A field
+// declares them for all its files; one save may override them. The zero value
+// asks for nothing special. Maps are not changed by the library.
+type ObjectOptions struct {
+	// Metadata is stored with the object. Names are case-insensitive ASCII;
+	// values may be any text and are kept percent-encoded where they are not
+	// ASCII. All metadata together at most 2 KiB (S3's limit). Names starting with
+	// "filefield-" are the library's own.
+	Metadata map[string]string
+	// Tags are the object's tags, at most 10 (S3's limit).
+	Tags map[string]string
+	// CacheControl is sent to browsers by the storage.
+	CacheControl string
+	// StorageClass is the storage's name of a class ("STANDARD_IA").
+	StorageClass string
+	// Encryption is minio-go's SSE-S3, SSE-KMS or SSE-C. SSE-C needs TLS, and its
+	// objects have no URLs.
+	Encryption encrypt.ServerSide
+	// Retention locks the object until a time; LegalHold until it is lifted. Both
+	// need a bucket with object lock.
+	Retention Retention
+	LegalHold bool
+	// Checksum chooses how the storage verifies what it received.
+	Checksum Checksum
+	// PartSize overrides the part size, 5 MiB to 5 GiB. Default: the smallest
+	// that reaches the field's limit in 10,000 parts, at least 5 MiB.
+	PartSize int64
+	// ParallelParts is how many parts are sent at once, beside the one being
+	// read. Default 1.
+	ParallelParts int
+	// Progress, if set, is told from the uploading goroutine how many bytes of
+	// the content have been read so far. It must not block.
+	Progress func(read int64)
+}
+
+// Retention is an S3 object lock. The zero value locks nothing.
+type Retention struct {
+	Mode  minio.RetentionMode // minio.Governance or minio.Compliance
+	Until time.Time
+}
+
+// Checksum says how uploads are verified by the storage.
+type Checksum uint8
+
+const (
+	// ChecksumCRC32C sends the CRC32C of every part for the storage to verify.
+	// The default.
+	ChecksumCRC32C Checksum = iota
+	// ChecksumNone sends none, for storage that mishandles checksum headers.
+	ChecksumNone
+)
+
+// over returns o with every zero field taken from the field's declaration.
+// Metadata and tags are merged, o's entries winning.
+func (o ObjectOptions) over(declared ObjectOptions) ObjectOptions {
+	o.Metadata = merge(declared.Metadata, o.Metadata)
+	o.Tags = merge(declared.Tags, o.Tags)
+	setDefault(&o.CacheControl, declared.CacheControl)
+	setDefault(&o.StorageClass, declared.StorageClass)
+	setDefault(&o.Retention, declared.Retention)
+	setDefault(&o.Checksum, declared.Checksum)
+	setDefault(&o.PartSize, declared.PartSize)
+	setDefault(&o.ParallelParts, declared.ParallelParts)
+	o.LegalHold = o.LegalHold || declared.LegalHold
+	if o.Encryption == nil {
+		o.Encryption = declared.Encryption
+	}
+	if o.Progress == nil {
+		o.Progress = declared.Progress
+	}
+	return o
+}
+
+func merge(below, above map[string]string) map[string]string {
+	out := make(map[string]string, len(below)+len(above)+4)
+	for k, v := range below {
+		out[k] = v
+	}
+	for k, v := range above {
+		out[k] = v
+	}
+	return out
+}
+
+// Upload is one file on its way into a field or bucket.
+type Upload struct {
+	// Body is the content. It is read once, to its end or to the first limit.
+	// The caller closes it. Required.
+	Body io.Reader
+	// Name is the file name its sender gave it; data, never a key by itself.
+	Name string
+	// Limit is an upper bound of the content's size in bytes where one is known
+	// (a request's length), or 0. It helps to choose the part size; a body that
+	// turns out longer is refused with ErrTooLarge.
+	Limit int64
+	// Type sets the media type, where the app itself knows it better than its
+	// content tells. Never pass on a type a client declared. Default: by content.
+	Type string
+	// Form holds the text fields known before the file, for UploadTo.
+	Form url.Values
+	// Replace overwrites an object of the same key, atomically: readers see the
+	// old content or the new, never none. Default: a taken key gets an
+	// alternative.
+	Replace bool
+	// Options override the field's.
+	Options ObjectOptions
+}
+
+// File is an open object: its content and what is known about it. It must be
+// closed. Not safe for concurrent use.
+type File struct {
+	io.ReadCloser
+	Object
+	// Offset and Length say which part of the object the content is; the whole
+	// one where no range was asked for.
+	Offset, Length int64
+}
+
+// Metadata names of the library's own. They are lower case, as S3 returns them.
+const (
+	metaName   = "filefield-name"   // the original file name, percent-encoded
+	metaType   = "filefield-type"   // the type by content, where another is served
+	metaUpload = "filefield-upload" // which upload wrote the object
+	metaSize   = "filefield-pixels" // width x height of an image
+)

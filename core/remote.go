@@ -1,0 +1,181 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/minio/minio-go/v7"
+)
+
+// errStalled is the cause of a context that was ended because storage made no
+// progress.
+var errStalled = errors.New("no progress within the time limit")
+
+// watchdog ends a request's context when nothing has moved for a while.
+type watchdog struct {
+	timer *time.Timer
+	limit time.Duration
+	stop  context.CancelFunc
+}
+
+func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(errStalled) })
+	return ctx, &watchdog{timer: timer, limit: limit, stop: func() { timer.Stop(); cancel(nil) }}
+}
+
+// moved says that bytes moved: the time starts anew.
+func (w *watchdog) moved() { w.timer.Reset(w.limit) }
+
+// pause stops the clock while it is not storage that is waited for.
+func (w *watchdog) pause() { w.timer.Stop() }
+
+// request runs one call to storage under the Store's time limit and maps its error.
+func (s *Store) request(ctx context.Context, at Error, limit time.Duration, call func(context.Context, *watchdog) error) error {
+	ctx, dog := watch(ctx, limit)
+	defer dog.stop()
+	return s.mapError(ctx, at, call(ctx, dog))
+}
+
+// retry runs one call as request does, again where that is safe and may help.
+// The number of earlier tries is handed to the call.
+func (s *Store) retry(ctx context.Context, at Error, limit time.Duration, call func(ctx context.Context, dog *watchdog, tries int) error) error {
+	tries := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := s.request(ctx, at, limit, func(ctx context.Context, dog *watchdog) error { return call(ctx, dog, tries) })
+		tries++
+		if err != nil && !retryable(err) {
+			return struct{}{}, backoff.Permanent(err)
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 3, MaxInterval: time.Second,
+	}), backoff.WithMaxTries(uint(s.config.Attempts)))
+	if err != nil && KindOf(err) == 0 { // the caller's context ended between two tries
+		return s.mapError(ctx, at, err)
+	}
+	return err
+}
+
+// retryable says whether trying again may help. A stalled request is not
+// repeated: it has used up the time the caller was promised.
+func retryable(err error) bool {
+	switch KindOf(err) {
+	case ErrUnavailable:
+		return !errors.Is(err, errStalled)
+	case ErrChecksum:
+		return true
+	}
+	return false
+}
+
+// reached says whether the request may have taken effect although it failed.
+func reached(err error) bool {
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return false
+	}
+	switch KindOf(err) {
+	case ErrUnavailable, ErrCanceled:
+		return true
+	}
+	return false
+}
+
+// mapError turns what minio-go returned into an *Error, with what was attempted.
+func (s *Store) mapError(ctx context.Context, at Error, err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *Error
+	if errors.As(err, &known) {
+		return err
+	}
+	at.Err = err
+	at.Kind, at.Advice = s.classify(ctx, err)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		at.Err = errors.Join(cause, err)
+	}
+	return &at
+}
+
+func (s *Store) classify(ctx context.Context, err error) (Kind, string) {
+	var response minio.ErrorResponse
+	if errors.As(err, &response) && response.StatusCode != 0 {
+		return s.classifyResponse(response)
+	}
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errStalled):
+		return ErrUnavailable, "the storage at " + s.config.Endpoint + " accepted the connection but made no progress: see whether it is overloaded or a proxy holds the request"
+	case errors.Is(cause, context.DeadlineExceeded):
+		return ErrUnavailable, "the caller's deadline passed first"
+	case cause != nil:
+		return ErrCanceled, ""
+	}
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &dns):
+		return ErrUnavailable, "the name in Endpoint " + s.config.Endpoint + " cannot be resolved"
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return ErrUnavailable, "the storage closed the connection in the middle"
+	}
+	return ErrUnavailable, "see whether the storage at " + s.config.Endpoint + " runs and is reachable from here"
+}
+
+func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
+	switch r.Code {
+	case "NoSuchKey", "NoSuchVersion":
+		return ErrNotFound, ""
+	case "NoSuchBucket":
+		return ErrBucketMissing, "create it, or let Startup do so"
+	case "NoSuchUpload":
+		return ErrUnavailable, "the multipart upload is gone: something else aborted or completed it"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidTokenId":
+		return ErrCredentials, "check the access key, the secret key and that they belong to this storage"
+	case "RequestTimeTooSkewed":
+		return ErrClockSkew, "set this machine's clock and the storage's by NTP; they may differ by 15 minutes at most"
+	case "AccessDenied", "AllAccessDisabled", "AccountProblem":
+		return ErrDenied, "the credentials are valid but their policy does not allow this"
+	case "BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest", "XAmzContentSHA256Mismatch", "IncompleteBody":
+		return ErrChecksum, ""
+	case "EntityTooLarge":
+		return ErrTooLarge, ""
+	case "KeyTooLongError", "XMinioInvalidObjectName", "InvalidObjectName":
+		return ErrName, ""
+	case "ConditionalRequestConflict", "OperationAborted":
+		return ErrUnavailable, "another write to the same key was under way"
+	}
+	switch {
+	case r.StatusCode == http.StatusNotModified:
+		return ErrNotModified, ""
+	case r.StatusCode == http.StatusPreconditionFailed:
+		return ErrPrecondition, ""
+	case r.StatusCode == http.StatusRequestedRangeNotSatisfiable:
+		return ErrRange, ""
+	case r.StatusCode == http.StatusNotImplemented:
+		return ErrUnsupported, ""
+	case r.StatusCode == http.StatusForbidden:
+		return ErrDenied, "the credentials are valid but their policy does not allow this"
+	case r.StatusCode == http.StatusNotFound:
+		return ErrNotFound, ""
+	case r.StatusCode >= 400 && r.StatusCode < 500 && r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusRequestTimeout:
+		return ErrUnsupported, "the storage refused the request as it stands"
+	}
+	return ErrUnavailable, ""
+}
+
+// afterwards returns a context for work that must be done although the caller's
+// has ended: clean-up. It keeps the values and gets a time limit of its own,
+// short where storage has just been found not to answer.
+func (s *Store) afterwards(ctx context.Context, why error) (context.Context, context.CancelFunc) {
+	limit := 2 * s.config.Timeout
+	if errors.Is(why, errStalled) {
+		limit = s.config.Timeout / 5
+	}
+	return context.WithTimeout(context.WithoutCancel(ctx), limit)
+}

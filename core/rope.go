@@ -1,0 +1,113 @@
+package core
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+// castagnoli is read-only after it was made; crc32 keeps one table for it.
+func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
+
+// rope is the content of one part, in borrowed chunks, with its checksum
+// computed while the bytes were hot. It is filled by one goroutine and read
+// through readers.
+type rope struct {
+	chunks []*chunk
+	size   int64
+	crc    uint32
+}
+
+// fill reads from r until the rope holds want bytes or r ends; io.EOF then.
+func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) error {
+	table := castagnoli()
+	for p.size < want {
+		used := int(p.size % chunkSize)
+		if used == 0 && p.size == int64(len(p.chunks))*chunkSize {
+			c, err := b.take(ctx)
+			if err != nil {
+				return err
+			}
+			p.chunks = append(p.chunks, c)
+		}
+		space := p.chunks[len(p.chunks)-1][used:]
+		if left := want - p.size; left < int64(len(space)) {
+			space = space[:left]
+		}
+		n, err := r.Read(space)
+		if n > 0 {
+			p.crc = crc32.Update(p.crc, table, space[:n])
+			p.size += int64(n)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// head returns the first bytes, up to one chunk, without copying. Valid until
+// the rope's chunks are given back.
+func (p *rope) head() []byte {
+	if len(p.chunks) == 0 {
+		return nil
+	}
+	return p.chunks[0][:min(p.size, chunkSize)]
+}
+
+// checksum returns the CRC32C as S3's headers carry it.
+func (p *rope) checksum() string { return encodeCRC(p.crc) }
+
+func encodeCRC(crc uint32) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc))
+}
+
+// errReleased is what a transport gets that still reads a part after its
+// request has ended.
+var errReleased = errors.New("the part was given back")
+
+// ropeReader reads a rope once, for one attempt at sending it.
+//
+// It is a gate as well: net/http's write loop may go on reading a body after
+// the request has returned with an early error. After release no Read touches
+// the chunks any more, so they can be lent to another upload. It deliberately
+// is neither an io.Closer nor an io.Seeker: minio-go would close it or retry on
+// it by itself.
+type ropeReader struct {
+	mu   sync.Mutex
+	rope *rope // nil after release
+	at   int64
+	read func() // called after every Read that moved
+}
+
+func (r *ropeReader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rope == nil {
+		return 0, errReleased
+	}
+	if r.at >= r.rope.size {
+		return 0, io.EOF
+	}
+	at := int(r.at % chunkSize)
+	have := r.rope.chunks[r.at/chunkSize][at:]
+	if left := r.rope.size - r.at; left < int64(len(have)) {
+		have = have[:left]
+	}
+	n := copy(b, have)
+	r.at += int64(n)
+	if r.read != nil {
+		r.read()
+	}
+	return n, nil
+}
+
+func (r *ropeReader) release() {
+	r.mu.Lock()
+	r.rope = nil
+	r.mu.Unlock()
+}

@@ -1,0 +1,361 @@
+package core
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
+)
+
+const (
+	sniffBytes      = 3072 // what the signature library looks at
+	maxAlternatives = 10
+)
+
+// upload is one file on its way into a bucket. Its steps, in save, are those of
+// the design: fill the first part, sniff, make the key, then one PUT if the file
+// ended and a multipart upload if it did not.
+type upload struct {
+	store  *Store
+	bucket *Bucket
+	field  string
+	in     Upload
+
+	maxSize             int64
+	maxKey              int
+	allowEmpty          bool
+	accept              Accept
+	maxWidth, maxHeight int
+	makeKey             func(mediaType string) (key Key, unique bool, err error)
+
+	id       string // marks the object as written by this upload
+	body     *meter
+	borrower *borrower
+	object   Object
+	unique   bool // the key is random: nobody else can want it
+}
+
+func newUploadID() string { return rand.Text() }
+
+func (u *upload) at(op string, key Key) Error {
+	return Error{Op: op, Field: u.field, Bucket: u.bucket.name, Key: key.String()}
+}
+
+func (u *upload) save(ctx context.Context) (Object, error) {
+	if txn := TxnFrom(ctx); txn != nil {
+		return u.saveIn(ctx, txn)
+	}
+	return u.run(ctx)
+}
+
+// saveIn saves under a transaction: the object goes again with a rollback, and
+// a replacement is kept beside its target until the commit.
+func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
+	if txn.Done() {
+		return Object{}, errTxnDone()
+	}
+	var target Key
+	if u.in.Replace {
+		direct := u.makeKey
+		u.makeKey = func(mediaType string) (Key, bool, error) {
+			key, _, err := direct(mediaType)
+			if err != nil {
+				return Key{}, false, err
+			}
+			target = key
+			staged, err := ParseKey(strings.TrimSuffix(key.String(), key.Base()) + "staged-" + rand.Text())
+			return staged, true, err
+		}
+	}
+	o, err := u.run(ctx)
+	if err != nil {
+		return Object{}, err
+	}
+	stored := o.Key
+	if err := txn.OnRollback(func(ctx context.Context) error { return u.bucket.remove(ctx, stored) }); err != nil {
+		u.bucket.discard(ctx, stored, err) // the transaction ended meanwhile
+		return Object{}, err
+	}
+	if u.in.Replace {
+		o.Key = target
+		err = txn.OnCommit(func(ctx context.Context) error {
+			if err := u.bucket.copy(ctx, stored, o.Size, u.bucket, target); err != nil {
+				return err
+			}
+			return u.bucket.remove(ctx, stored)
+		})
+	}
+	return o, err
+}
+
+func (u *upload) run(ctx context.Context) (Object, error) {
+	if u.in.Body == nil {
+		return Object{}, &Error{Kind: ErrConfig, Op: "save", Field: u.field, Bucket: u.bucket.name, Detail: "Upload.Body is nil"}
+	}
+	u.id = newUploadID()
+	u.in.Name = ClientName(u.in.Name)
+	u.borrower = &borrower{memory: u.store.memory}
+	u.body = &meter{ctx: ctx, from: u.in.Body, max: u.maxSize, progress: u.in.Options.Progress}
+
+	first := &rope{}
+	defer func() { u.borrower.drop(first.chunks) }()
+	ended, err := u.begin(ctx, first)
+	if err != nil {
+		return Object{}, err
+	}
+	if ended {
+		err = u.single(ctx, first)
+	} else {
+		err = u.large(ctx, first)
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	return u.object, nil
+}
+
+// begin reads the first part, decides type and key from its head, and says
+// whether the file ended with it.
+func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error) {
+	err = first.fill(ctx, u.borrower, u.body, sniffBytes)
+	if err != nil && err != io.EOF {
+		return false, u.readError(ctx, err)
+	}
+	if first.size == 0 && !u.allowEmpty {
+		return false, u.refuse(ErrEmpty, "the submitted file is empty")
+	}
+	if refused := u.identify(first); refused != nil {
+		return false, refused
+	}
+	if err == nil {
+		err = first.fill(ctx, u.borrower, u.body, u.partSize(0))
+	}
+	if err != nil && err != io.EOF {
+		return false, u.readError(ctx, err)
+	}
+	return err == io.EOF, u.measure(first)
+}
+
+// identify sets type and key by the file's head.
+func (u *upload) identify(first *rope) error {
+	head := first.head()
+	mediaType, ok := u.accept.Match(head[:min(len(head), sniffBytes)], u.in.Name)
+	if !ok {
+		return u.refuse(ErrType, fmt.Sprintf("files of type %s are not accepted here, only %s", mediaType, u.accept))
+	}
+	setDefault(&u.in.Type, mediaType)
+	key, unique, err := u.makeKey(u.in.Type)
+	if err != nil {
+		return err
+	}
+	u.unique = unique
+	u.object = Object{Bucket: u.bucket.name, Key: key, Name: u.in.Name, Type: u.in.Type}
+	setDefault(&u.object.Name, key.Base())
+	return nil
+}
+
+// measure reads an image's dimensions from the first part and holds them
+// against the field's bounds.
+func (u *upload) measure(first *rope) error {
+	w, h, ok := Dimensions(u.object.Type, &ropeReader{rope: first})
+	if ok {
+		u.object.Width, u.object.Height = w, h
+	}
+	switch bounded := u.maxWidth > 0 || u.maxHeight > 0; {
+	case !bounded:
+		return nil
+	case !ok:
+		return u.refuse(ErrInvalid, "the image's width and height cannot be read")
+	case (u.maxWidth > 0 && w > u.maxWidth) || (u.maxHeight > 0 && h > u.maxHeight):
+		return u.refuse(ErrInvalid, fmt.Sprintf("the image is %d by %d pixels, the most is %d by %d", w, h, u.maxWidth, u.maxHeight))
+	}
+	return nil
+}
+
+func (u *upload) refuse(kind Kind, detail string) error {
+	return &Error{Kind: kind, Op: "save", Field: u.field, Bucket: u.bucket.name, Detail: detail}
+}
+
+// readError says why the content could not be read to its end.
+func (u *upload) readError(ctx context.Context, err error) error {
+	var (
+		known   *Error
+		tooMany *http.MaxBytesError
+		network net.Error
+	)
+	e := &Error{Op: "read upload", Field: u.field, Bucket: u.bucket.name, Err: err}
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, errTooLong):
+		return u.refuse(ErrTooLarge, fmt.Sprintf("the file is larger than %s", formatSize(u.maxSize)))
+	case errors.As(err, &tooMany):
+		e.Kind, e.Detail = ErrTooLarge, fmt.Sprintf("the request is larger than %s", formatSize(tooMany.Limit))
+	case ctx.Err() != nil:
+		e.Kind = ErrCanceled
+	case errors.As(err, &network) && network.Timeout():
+		e.Kind, e.Detail = ErrSlow, "no data arrived for too long"
+	default:
+		e.Kind, e.Detail = ErrMalformed, "the file could not be read to its end"
+	}
+	return e
+}
+
+// single stores a file that ended within its first part: one PUT with its exact
+// length, or a few where the name was taken.
+func (u *upload) single(ctx context.Context, part *rope) error {
+	u.object.Size, u.object.CRC32C = part.size, part.checksum()
+	chunks := part.chunks
+	part.chunks = nil
+	u.borrower.send(chunks)
+	sending := &rope{chunks: chunks, size: part.size, crc: part.crc}
+	defer func() { u.borrower.sent(chunks) }()
+
+	for range maxAlternatives {
+		err := u.put(ctx, sending)
+		if KindOf(err) != ErrPrecondition {
+			return err
+		}
+		if err := u.rename(); err != nil {
+			return err
+		}
+	}
+	return u.taken()
+}
+
+// rename chooses an alternative to a key that is taken.
+func (u *upload) rename() error {
+	next, err := Alternative(u.object.Key.String(), u.maxKey, RandomSuffix())
+	if err != nil {
+		return err
+	}
+	u.object.Key, err = ParseKey(next)
+	return err
+}
+
+func (u *upload) taken() error {
+	e := u.at("save", u.object.Key)
+	e.Kind, e.Detail = ErrTaken, "the name and all alternatives tried are taken"
+	return &e
+}
+
+func (u *upload) put(ctx context.Context, part *rope) error {
+	key := u.object.Key
+	options := u.putOptions()
+	if u.in.Options.Checksum == ChecksumCRC32C {
+		options.UserMetadata["x-amz-checksum-crc32c"] = part.checksum()
+	}
+	if !u.in.Replace {
+		options.SetMatchETagExcept("*")
+	}
+	err := u.store.retry(ctx, u.at("save", key), u.store.config.Timeout, func(ctx context.Context, dog *watchdog, tries int) error {
+		reader := &ropeReader{rope: part, read: dog.moved}
+		defer reader.release()
+		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)
+		if tries > 0 && isPrecondition(err) && u.bucket.wroteIt(ctx, key, u.id, u.in.Options.Encryption) {
+			return nil // the answer to an earlier try was lost, not the object
+		}
+		u.stored(info)
+		return err
+	})
+	if err != nil && reached(err) {
+		u.sweep(ctx, key, err)
+	}
+	return err
+}
+
+func (u *upload) stored(info minio.UploadInfo) {
+	u.object.ETag, u.object.VersionID = info.ETag, info.VersionID
+	u.object.Modified = u.store.config.Now().UTC().Truncate(time.Second)
+}
+
+// sweep removes what a failed write may have stored after all, if it is ours.
+func (u *upload) sweep(ctx context.Context, key Key, why error) {
+	ctx, cancel := u.store.afterwards(ctx, why)
+	defer cancel()
+	if u.in.Replace || !u.bucket.wroteIt(ctx, key, u.id, u.in.Options.Encryption) {
+		return
+	}
+	if err := u.bucket.remove(ctx, key); err != nil {
+		u.store.warn(ctx, "the object of a failed upload may have been left behind", err)
+	}
+}
+
+// putOptions are the headers of the object as a whole.
+func (u *upload) putOptions() minio.PutObjectOptions {
+	o := u.in.Options
+	p := minio.PutObjectOptions{
+		UserMetadata:         make(map[string]string, len(o.Metadata)+6),
+		UserTags:             o.Tags,
+		ContentType:          SafeServeType(u.object.Type),
+		ContentDisposition:   ContentDisposition(!InlineType(u.object.Type), u.object.Name),
+		CacheControl:         o.CacheControl,
+		StorageClass:         o.StorageClass,
+		ServerSideEncryption: o.Encryption,
+		Mode:                 o.Retention.Mode,
+		RetainUntilDate:      o.Retention.Until,
+		// The checksum header and TLS guard the content; hashing it once more
+		// for the signature would double the CPU an upload costs.
+		DisableContentSha256: true,
+	}
+	if o.LegalHold {
+		p.LegalHold = minio.LegalHoldEnabled
+	}
+	for name, value := range o.Metadata {
+		p.UserMetadata[name] = encodeMetadata(value)
+	}
+	p.UserMetadata[metaUpload] = u.id
+	p.UserMetadata[metaName] = url.PathEscape(u.object.Name)
+	if p.ContentType != u.object.Type {
+		p.UserMetadata[metaType] = u.object.Type
+	}
+	if u.object.Width > 0 {
+		p.UserMetadata[metaSize] = strconv.Itoa(u.object.Width) + "x" + strconv.Itoa(u.object.Height)
+	}
+	return p
+}
+
+// customerKey returns the encryption where every request needs it (SSE-C).
+func customerKey(e encrypt.ServerSide) encrypt.ServerSide {
+	if e != nil && e.Type() == encrypt.SSEC {
+		return e
+	}
+	return nil
+}
+
+var errTooLong = errors.New("over the limit")
+
+// meter counts the content, ends it at its limit and sees that the caller still
+// wants it.
+type meter struct {
+	ctx      context.Context
+	from     io.Reader
+	max      int64
+	read     int64
+	progress func(int64)
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	if m.ctx.Err() != nil {
+		return 0, context.Cause(m.ctx)
+	}
+	n, err := m.from.Read(p)
+	m.read += int64(n)
+	if m.read > m.max {
+		return 0, errTooLong
+	}
+	if n > 0 && m.progress != nil {
+		m.progress(m.read)
+	}
+	return n, err
+}

@@ -1,0 +1,35 @@
+package core
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Secret is a string that must not be seen: an access secret, a signing key. It
+// prints as "[redacted]" in every way Go can print it (fmt with any verb,
+// encoding/json, encoding.TextMarshaler, log/slog), and as "" where it is
+// empty. Convert it with string(s) where the value itself is needed. Safe for
+// concurrent use.
+type Secret string
+
+func (s Secret) shown() string {
+	if s == "" {
+		return ""
+	}
+	return redacted
+}
+
+// String returns "[redacted]", or "" for an empty secret.
+func (s Secret) String() string { return s.shown() }
+
+// Format writes what String returns, whatever the verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.shown())) }
+
+// MarshalText returns what String returns, so that JSON, YAML and XML
+// encoders hide the value too.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.shown()), nil }
+
+// LogValue returns what String returns.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.shown()) }

@@ -1,0 +1,151 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// Store is one S3 storage: its connection, its buckets and its fields. Fields
+// are declared on it while the program starts; after that it only changes in
+// its connection pool and its upload memory. It starts no goroutine and needs
+// no Close. Safe for concurrent use.
+type Store struct {
+	config   Config
+	internal minio.Core    // carries the traffic
+	external *minio.Client // signs URLs, sends nothing
+	memory   *memory
+	keys     keyring
+
+	mu      sync.Mutex
+	buckets map[string]*Bucket
+	fields  map[string]*Field
+	faults  []error
+}
+
+// Open makes a Store of a configuration. It uses no network. All faults of the
+// configuration are reported at once as one error of kind ErrConfig.
+func Open(config Config) (*Store, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	c := config.withDefaults()
+	if len(c.SigningKeys) == 0 {
+		c.SigningKeys = []Secret{randomSecret()}
+		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
+			"advice", "set SECRET_KEY to 32 or more random characters")
+	}
+	s := &Store{config: c, memory: newMemory(c.Memory), buckets: map[string]*Bucket{}, fields: map[string]*Field{}}
+	if err := s.connect(); err != nil {
+		return nil, &Error{Kind: ErrConfig, Op: "open store", Err: err}
+	}
+	for _, name := range c.PrivateBuckets {
+		s.declare(name, false)
+	}
+	for _, name := range c.PublicBuckets {
+		s.declare(name, true)
+	}
+	return s, nil
+}
+
+// MustOpen is Open for a package-level variable: it panics with the whole list
+// of faults.
+func MustOpen(config Config) *Store {
+	s, err := Open(config)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func (s *Store) connect() error {
+	c := s.config
+	keys, err := newKeyring(c.SigningKeys)
+	if err != nil {
+		return err
+	}
+	transport, err := c.transport()
+	if err != nil {
+		return err
+	}
+	options := minio.Options{
+		Creds: c.credentials(), Secure: c.UseHTTPS, Transport: transport,
+		Region: c.Region, // set, so that no request asks for a bucket's location
+		// The Store retries by itself: it knows what is safe to repeat, and each
+		// try reads its part through a reader of its own.
+		MaxRetries: 1,
+	}
+	internal, err := minio.New(c.Endpoint, &options)
+	if err != nil {
+		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
+	}
+	s.keys, s.internal, s.external = keys, minio.Core{Client: internal}, internal
+	if c.ExternalEndpoint == "" {
+		return nil
+	}
+	options.Secure = *c.ExternalUseHTTPS
+	s.external, err = minio.New(c.ExternalEndpoint, &options)
+	if err != nil {
+		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
+	}
+	return nil
+}
+
+func (s *Store) declare(name string, public bool) *Bucket {
+	b := &Bucket{store: s, name: name, public: public}
+	s.buckets[name] = b
+	return b
+}
+
+// Bucket returns the bucket of that name: a declared one with its access, or a
+// private one.
+func (s *Store) Bucket(name string) *Bucket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, ok := s.buckets[name]; ok {
+		return b
+	}
+	return &Bucket{store: s, name: name}
+}
+
+// Buckets returns the declared buckets, sorted by name: those of the
+// configuration, the default one, and those that fields name.
+func (s *Store) Buckets() []*Bucket {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]*Bucket, 0, len(s.buckets))
+	for _, b := range s.buckets {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b *Bucket) int {
+		if a.name < b.name {
+			return -1
+		}
+		return 1
+	})
+	return out
+}
+
+// Faults reports every fault in the declarations of fields at once, as one error
+// of kind ErrConfig, or nil. Startup calls it, so that a faulty declaration
+// stops a program before any traffic; a faulty field also refuses every use.
+func (s *Store) Faults() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.faults) == 0 {
+		return nil
+	}
+	return &Error{Kind: ErrConfig, Op: "declarations", Err: errors.Join(s.faults...)}
+}
+
+// Endpoint returns the host:port the Store talks to, for log lines.
+func (s *Store) Endpoint() string { return s.config.Endpoint }
+
+// warn logs what went wrong in work that no caller waits for.
+func (s *Store) warn(ctx context.Context, message string, err error) {
+	s.config.Logger.WarnContext(ctx, message, "error", err)
+}

@@ -1,0 +1,188 @@
+package core
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Token is a verified token: the promise of this app that a file of a field was
+// stored. It is what a file is in a request. Only Verify makes one; the text
+// form is made by Sign.
+//
+// The text is compact and URL-safe, and useless for anything but filling its
+// field: it names field, bucket, key, size, type, name, subject and expiry, and
+// is authenticated by HMAC-SHA-256 under a key derived (HKDF) from the
+// configured signing keys.
+type Token struct {
+	// Object is the file.
+	Object Object
+	// Subject is who may use it, as the app named them; empty for anyone.
+	Subject string
+	// Expires is when it stops being accepted.
+	Expires time.Time
+}
+
+const (
+	tokenVersion  = 1
+	purposeField  = 'f' // fills a field; other purposes never verify as this one
+	tokenMACBytes = 16  // half of SHA-256's output, the least RFC 2104 recommends
+	maxTokenBytes = 4096
+)
+
+// keyring holds the derived keys; the first signs. It is not changed after it
+// was made.
+type keyring [][]byte
+
+func newKeyring(secrets []Secret) (keyring, error) {
+	var ring keyring
+	for _, secret := range secrets {
+		key, err := hkdf.Key(sha256.New, []byte(secret), nil, "filefield token v1", sha256.Size)
+		if err != nil {
+			return nil, fmt.Errorf("deriving a token key: %w", err)
+		}
+		ring = append(ring, key)
+	}
+	return ring, nil
+}
+
+// randomSecret makes a signing key for this process alone.
+func randomSecret() Secret { return Secret(rand.Text() + rand.Text()) }
+
+func (r keyring) sign(payload []byte) []byte { return mac(r[0], payload) }
+
+func (r keyring) verify(payload, sum []byte) bool {
+	ok := false
+	for _, key := range r { // every key is tried, so that time tells nothing
+		ok = hmac.Equal(mac(key, payload), sum) || ok
+	}
+	return ok
+}
+
+func mac(key, payload []byte) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(payload)
+	return h.Sum(make([]byte, 0, sha256.Size))[:tokenMACBytes]
+}
+
+// Sign makes the token that fills this field with a stored object. An empty
+// subject lets anyone use it. It uses no network. Safe for concurrent use.
+func (f *Field) Sign(o Object, subject string) string {
+	return f.sign(o, subject, f.store.config.Now().Add(f.store.config.TokenExpiry))
+}
+
+func (f *Field) sign(o Object, subject string, expires time.Time) string {
+	b := make([]byte, 0, 160+len(f.id)+len(o.Key.String())+len(o.Name))
+	b = append(b, tokenVersion, purposeField)
+	b = binary.AppendUvarint(b, uint64(max(expires.Unix(), 0)))
+	for _, s := range []string{f.id, o.Bucket, o.Key.String(), o.Name, o.Type, o.CRC32C, subject} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
+	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height)} {
+		b = binary.AppendUvarint(b, uint64(max(n, 0)))
+	}
+	b = append(b, f.store.keys.sign(b)...)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// Verify checks a token that came from a client and returns what it stands for.
+// Anything but an authentic, unexpired token of this very field is ErrToken.
+// The subject is not checked here: compare Token.Subject with the user at hand.
+// It uses no network. Safe for concurrent use.
+func (f *Field) Verify(token string) (Token, error) {
+	t, err := f.parse(token)
+	if err != nil {
+		return Token{}, &Error{
+			Kind: ErrToken, Op: "verify token", Field: f.config.Name,
+			Detail: "this is not a valid file of this field; choose the file again", Err: err,
+		}
+	}
+	return t, nil
+}
+
+// errBadToken says no more than that: a forger learns nothing from it.
+var errBadToken = errors.New("the token is not authentic")
+
+func (f *Field) parse(token string) (Token, error) {
+	if len(token) == 0 || len(token) > maxTokenBytes {
+		return Token{}, errBadToken
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(b) < tokenMACBytes {
+		return Token{}, errBadToken
+	}
+	payload, sum := b[:len(b)-tokenMACBytes], b[len(b)-tokenMACBytes:]
+	if !f.store.keys.verify(payload, sum) {
+		return Token{}, errBadToken
+	}
+	d := tokenDecoder{left: payload}
+	if d.byte() != tokenVersion || d.byte() != purposeField {
+		return Token{}, errors.New("the token was made for something else")
+	}
+	var t Token
+	t.Expires = time.Unix(int64(d.uvarint()), 0).UTC()
+	field := d.string()
+	t.Object.Bucket = d.string()
+	key := d.string()
+	t.Object.Name = d.string()
+	t.Object.Type = d.string()
+	t.Object.CRC32C = d.string()
+	t.Subject = d.string()
+	t.Object.Size = int64(d.uvarint())
+	t.Object.Width, t.Object.Height = int(d.uvarint()), int(d.uvarint())
+	if d.failed || len(d.left) > 0 {
+		return Token{}, errors.New("the token is damaged")
+	}
+	if field != f.id || t.Object.Bucket != f.bucket.name {
+		return Token{}, errors.New("the token belongs to another field")
+	}
+	if !f.store.config.Now().Before(t.Expires) {
+		return Token{}, fmt.Errorf("the token expired at %s", t.Expires.Format(time.RFC3339))
+	}
+	t.Object.Key, err = ParseKey(key)
+	return t, err
+}
+
+// tokenDecoder reads the payload's items; after the first fault it yields zeros.
+type tokenDecoder struct {
+	left   []byte
+	failed bool
+}
+
+func (d *tokenDecoder) byte() byte {
+	if len(d.left) == 0 {
+		d.failed = true
+		return 0
+	}
+	b := d.left[0]
+	d.left = d.left[1:]
+	return b
+}
+
+func (d *tokenDecoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.left)
+	if n <= 0 || v > 1<<62 {
+		d.failed, d.left = true, nil
+		return 0
+	}
+	d.left = d.left[n:]
+	return v
+}
+
+func (d *tokenDecoder) string() string {
+	n := d.uvarint()
+	if n > uint64(len(d.left)) {
+		d.failed, d.left = true, nil
+		return ""
+	}
+	s := string(d.left[:n])
+	d.left = d.left[n:]
+	return s
+}

@@ -1,0 +1,141 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Txn is a transaction for files. Files saved under its context are removed
+// when it rolls back; files deleted or replaced under it go only when it
+// commits. It holds no lock and no connection: until Commit or Rollback it is a
+// list of what to do. Safe for concurrent use.
+//
+// The middleware of nethttp and the framework adapters opens one per request;
+// elsewhere:
+//
+//	ctx, txn := core.Begin(ctx)
+//	defer txn.Rollback(context.WithoutCancel(ctx)) // does nothing after Commit
+//	object, err := avatars.Save(ctx, core.Upload{…})
+//	… insert the row …
+//	return txn.Commit(ctx)
+type Txn struct {
+	parent *Txn
+
+	mu       sync.Mutex
+	done     bool
+	commit   []func(context.Context) error
+	rollback []func(context.Context) error
+}
+
+type txnKey struct{}
+
+// Begin opens a transaction and returns a context that carries it. Under a
+// context that already carries one, the new one is nested: its commit hands its
+// work to the outer one, its rollback undoes its own work only.
+func Begin(ctx context.Context) (context.Context, *Txn) {
+	t := &Txn{parent: TxnFrom(ctx)}
+	return context.WithValue(ctx, txnKey{}, t), t
+}
+
+// TxnFrom returns the transaction ctx carries, or nil.
+func TxnFrom(ctx context.Context) *Txn {
+	t, _ := ctx.Value(txnKey{}).(*Txn)
+	return t
+}
+
+// OnCommit adds work for after the commit: it runs in the order added. Returns
+// ErrTxnDone if the transaction has ended.
+func (t *Txn) OnCommit(work func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return errTxnDone()
+	}
+	t.commit = append(t.commit, work)
+	return nil
+}
+
+// OnRollback adds work for a rollback: it runs in the reverse of the order
+// added. Returns ErrTxnDone if the transaction has ended.
+func (t *Txn) OnRollback(work func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return errTxnDone()
+	}
+	t.rollback = append(t.rollback, work)
+	return nil
+}
+
+// Done says whether the transaction has been committed or rolled back.
+func (t *Txn) Done() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.done
+}
+
+// Commit keeps what was saved and carries out what was deleted and replaced. An
+// error means that something could not be carried out, not that files were
+// lost: at worst an object stays that no row refers to. All of the work is
+// tried; errors are joined. A second Commit, or one after Rollback, returns
+// ErrTxnDone.
+func (t *Txn) Commit(ctx context.Context) error {
+	commit, rollback, err := t.end()
+	if err != nil {
+		return err
+	}
+	if t.parent == nil {
+		return runAll(ctx, commit)
+	}
+	t.parent.mu.Lock()
+	defer t.parent.mu.Unlock()
+	if t.parent.done {
+		return errTxnDone()
+	}
+	t.parent.commit = append(t.parent.commit, commit...)
+	t.parent.rollback = append(t.parent.rollback, rollback...)
+	return nil
+}
+
+// Rollback removes what was saved and forgets what was to be deleted and
+// replaced. After Commit it does nothing and returns nil, so that it can be
+// deferred. Pass a context that has not ended (context.WithoutCancel): a
+// rollback often follows a cancellation.
+func (t *Txn) Rollback(ctx context.Context) error {
+	_, rollback, err := t.end()
+	if err != nil {
+		return nil // ended already
+	}
+	for i, j := 0, len(rollback)-1; i < j; i, j = i+1, j-1 {
+		rollback[i], rollback[j] = rollback[j], rollback[i]
+	}
+	return runAll(ctx, rollback)
+}
+
+func (t *Txn) end() (commit, rollback []func(context.Context) error, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done {
+		return nil, nil, errTxnDone()
+	}
+	t.done = true
+	commit, rollback = t.commit, t.rollback
+	t.commit, t.rollback = nil, nil
+	return commit, rollback, nil
+}
+
+func runAll(ctx context.Context, work []func(context.Context) error) error {
+	var errs []error
+	for _, do := range work {
+		errs = append(errs, do(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func errTxnDone() error {
+	return &Error{
+		Kind: ErrTxnDone, Op: "file transaction",
+		Advice: "it was committed or rolled back before; work that outlives a request needs a transaction of its own",
+	}
+}
