@@ -1,0 +1,107 @@
+package nethttp
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/filefield/filefield/core"
+)
+
+// retryAfter is the Retry-After of a 503, in seconds.
+const retryAfter = "5"
+
+// WriteError answers a request with what a client may see of err, as
+// application/problem+json (RFC 9457): see core.ProblemOf. It is the default
+// ErrorFunc. If the client has gone, nothing is written that anyone reads.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	p := core.ProblemOf(err)
+	h := w.Header()
+	h.Del("Content-Length")
+	h.Set("Content-Type", core.ProblemMediaType)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if p.Status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	w.WriteHeader(p.Status)
+	if r.Method == http.MethodHead {
+		return
+	}
+	_ = json.NewEncoder(w).Encode(p) // the client is gone if this fails
+}
+
+// ErrorFunc answers a request that failed.
+type ErrorFunc func(w http.ResponseWriter, r *http.Request, err error)
+
+// HandlerFunc is a handler that returns its error instead of writing it.
+type HandlerFunc func(w http.ResponseWriter, r *http.Request) error
+
+// Handle turns h into a http.Handler that answers errors by WriteError.
+func Handle(h HandlerFunc) http.Handler { return Config{}.Handle(h) }
+
+// Handle turns h into a http.Handler that answers errors by the Config's
+// ErrorFunc. An error after the answer has begun cuts the connection, so that
+// the client does not take half an answer for a whole one.
+func (c Config) Handle(h HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		state := &answer{ResponseWriter: w}
+		err := h(state, r)
+		switch {
+		case err == nil:
+		case state.status != 0:
+			panic(http.ErrAbortHandler)
+		default:
+			c.fail(w, r, err)
+		}
+	})
+}
+
+func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if kind := core.KindOf(err); c.Logger != nil && core.ProblemOf(err).Status >= http.StatusInternalServerError {
+		c.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "kind", kind.Code(), "error", err)
+	}
+	if c.ErrorFunc != nil {
+		c.ErrorFunc(w, r, err)
+		return
+	}
+	WriteError(w, r, err)
+}
+
+// unwrapWriter returns the writer the server made, under everything that wraps it.
+func unwrapWriter(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = u.Unwrap()
+	}
+}
+
+// errBody says that err came from reading the request's body.
+func errBody(r *http.Request, err error) error {
+	var (
+		known *core.Error
+		large *http.MaxBytesError
+	)
+	e := &core.Error{Op: "read request", Err: err}
+	switch timeout := isTimeout(err); {
+	case errors.As(err, &large):
+		e.Kind, e.Detail = core.ErrTooLarge, "the request is larger than "+formatSize(large.Limit)
+	case timeout:
+		e.Kind, e.Detail = core.ErrSlow, "no data arrived for too long"
+	case r.Context().Err() != nil:
+		e.Kind = core.ErrCanceled
+	case errors.As(err, &known):
+		return err
+	default:
+		e.Kind, e.Detail = core.ErrMalformed, "the request could not be read to its end"
+	}
+	return e
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
