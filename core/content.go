@@ -182,13 +182,17 @@ func SafeExtension(typ, name string) string {
 	own := typeExtension(typ)
 	_, ext := SplitExt(name)
 	ext = strings.ToLower(ext)
-	if strings.HasPrefix(ext, ".tar.") {
-		if ext == ".tar"+own {
+	if tarred, ok := strings.CutPrefix(ext, ".tar"); ok && tarred != "" {
+		if tarred == own {
 			return ext
 		}
-		ext = ext[len(".tar"):]
+		ext = tarred
 	}
 	switch typ {
+	case "application/gzip":
+		if ext == ".tgz" {
+			return ext
+		}
 	case typeBinary, typeText, "application/zip", "application/x-ole-storage", "":
 		if plainExtension(ext) && !dangerousExtension(ext) && !signedExtension(ext) {
 			return ext
@@ -386,8 +390,6 @@ func typeExtension(typ string) string {
 	switch typ {
 	case "audio/mp4":
 		return ".m4a"
-	case "image/tiff":
-		return ".tif"
 	case "":
 		return ""
 	}
@@ -439,7 +441,7 @@ func serverExtension(name string) string {
 func runsOnServer(ext string) bool {
 	switch ext {
 	case ".phtml", ".phtm", ".pht", ".phps", ".phar", ".shtml", ".shtm", ".stm", ".htaccess", ".htpasswd",
-		".cgi", ".fcgi", ".pl", ".asp", ".aspx", ".asa", ".asax", ".ascx", ".ashx", ".asmx", ".cer", ".cdx",
+		".cgi", ".fcgi", ".pl", ".asp", ".aspx", ".asa", ".asax", ".ascx", ".ashx", ".asmx",
 		".jsp", ".jspx", ".jspf", ".jsw", ".jsv", ".cfm", ".cfml", ".cfc":
 		return true
 	}
@@ -455,7 +457,7 @@ func dangerousExtension(ext string) bool {
 		".xslt", ".xsd", ".rdf", ".rss", ".atom", ".mathml", ".mml", ".swf", ".ps", ".eps", ".appcache", ".manifest",
 		".js", ".mjs", ".cjs", ".jse", ".vbs", ".vbe", ".wsf", ".wsh", ".wasm",
 		".exe", ".dll", ".com", ".scr", ".pif", ".cpl", ".msi", ".msp", ".bat", ".cmd", ".ps1", ".psm1", ".reg",
-		".lnk", ".url", ".inf", ".sys", ".jar", ".class", ".jnlp", ".app", ".apk", ".dmg", ".pkg", ".deb", ".rpm",
+		".lnk", ".url", ".inf", ".sys", ".jar", ".class", ".jnlp",
 		".sh", ".bash", ".zsh", ".csh", ".ksh", ".command", ".desktop", ".so", ".macho", ".py", ".pyc", ".rb",
 		".lua", ".tcl", ".chm", ".hlp", ".crx", ".xpi", ".config", ".ini":
 		return true

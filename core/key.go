@@ -117,17 +117,12 @@ func unsafeKey(s string) string {
 
 // unsafePath is unsafeKey without the limits of length.
 func unsafePath(s string) string {
-	switch s[strings.LastIndexAny(s, `/\`)+1:] {
-	case ".", "..":
-		return noName
-	}
+	base := s[strings.LastIndexAny(s, `/\`)+1:]
 	switch {
-	case s == "":
+	case s == "" || strings.HasSuffix(s, "/") || base == "." || base == "..":
 		return noName
 	case rooted(s) || hasDotSegment(s, ".."):
 		return traversal
-	case strings.HasSuffix(s, "/"):
-		return noName
 	case strings.Contains(s, "//") || hasDotSegment(s, "."):
 		return `a key has no empty or "." segments, unlike`
 	case !utf8.ValidString(s):

@@ -130,6 +130,7 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 	u := m.upload
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	u.body.ctx = ctx // a part that fails ends the reading, too
 	slots := make(chan struct{}, max(1, u.in.Options.ParallelParts))
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -155,11 +156,12 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		case io.EOF:
 			ended = true
 		default:
-			if ctx.Err() != nil {
+			if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
 				return m.failed(ctx)
 			}
+			err = u.readError(ctx, err)
 			cancel(err)
-			return u.readError(ctx, err)
+			return err
 		}
 		if next.size == 0 {
 			break

@@ -201,10 +201,10 @@ func (u *upload) readError(ctx context.Context, err error) error {
 		return u.refuse(ErrTooLarge, fmt.Sprintf("the file is larger than %s", formatSize(u.maxSize)))
 	case errors.As(err, &tooMany):
 		e.Kind, e.Detail = ErrTooLarge, fmt.Sprintf("the request is larger than %s", formatSize(tooMany.Limit))
+	case errors.As(err, &network) && network.Timeout(): // net/http ends ctx as well
+		e.Kind, e.Detail = ErrSlow, "no data arrived for too long"
 	case ctx.Err() != nil:
 		e.Kind = ErrCanceled
-	case errors.As(err, &network) && network.Timeout():
-		e.Kind, e.Detail = ErrSlow, "no data arrived for too long"
 	default:
 		e.Kind, e.Detail = ErrMalformed, "the file could not be read to its end"
 	}
