@@ -184,9 +184,30 @@ func (b *Bucket) stat(ctx context.Context, key Key, encryption encrypt.ServerSid
 		return err
 	})
 	if err != nil {
-		return Object{}, err
+		return Object{}, b.explain(ctx, key, err, request)
 	}
 	return b.object(key, info), nil
+}
+
+// explain finds out why a HEAD request failed. The answer to one has no body, so
+// a server cannot say whether the object, the bucket or the user is unknown; to
+// a GET it does. Only what a GET confirms is reported.
+func (b *Bucket) explain(ctx context.Context, key Key, err error, request minio.GetObjectOptions) error {
+	if kind := KindOf(err); kind != ErrNotFound && kind != ErrDenied {
+		return err
+	}
+	_ = request.SetRange(0, 0)
+	why := b.store.request(ctx, b.at("stat", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog) error {
+		body, _, _, err := b.store.internal.GetObject(ctx, b.name, key.String(), request)
+		if err == nil {
+			_ = body.Close()
+		}
+		return err
+	})
+	if why == nil || KindOf(why) == ErrRange {
+		return err
+	}
+	return why
 }
 
 // Exists says whether an object exists. An error is never "no".

@@ -135,7 +135,8 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 		return ErrBucketMissing, "create it, or let Startup do so"
 	case "NoSuchUpload":
 		return ErrUnavailable, "the multipart upload is gone: something else aborted or completed it"
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidTokenId":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidTokenId",
+		"XAdminUserNotFound":
 		return ErrCredentials, "check the access key, the secret key and that they belong to this storage"
 	case "RequestTimeTooSkewed":
 		return ErrClockSkew, "set this machine's clock and the storage's by NTP; they may differ by 15 minutes at most"
@@ -161,8 +162,6 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 		return ErrUnsupported, ""
 	case r.StatusCode == http.StatusForbidden:
 		return ErrDenied, "the credentials are valid but their policy does not allow this"
-	case r.StatusCode == http.StatusNotFound:
-		return ErrNotFound, ""
 	case r.StatusCode >= 400 && r.StatusCode < 500 && r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusRequestTimeout:
 		return ErrUnsupported, "the storage refused the request as it stands"
 	}

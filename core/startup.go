@@ -100,7 +100,18 @@ func (b *Bucket) exists(ctx context.Context) (exists bool, err error) {
 		exists, err = b.store.internal.BucketExists(ctx, b.name)
 		return err
 	})
-	return exists, err
+	if exists {
+		return true, nil
+	}
+	// The answer to a HEAD has no body to say whether the bucket or the user is
+	// unknown; to a listing it has.
+	for _, err := range b.walk(ctx, "", false) {
+		if KindOf(err) == ErrBucketMissing {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	return err == nil, err
 }
 
 func (b *Bucket) ensure(ctx context.Context) error {
