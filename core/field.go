@@ -172,7 +172,7 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	u.makeKey = func(mediaType string) (Key, bool, error) {
 		return f.config.UploadTo.makeKey(Naming{
 			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
-			Now: f.store.config.Now(), Form: in.Form,
+			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
 		}, f.config.MaxKeyLength)
 	}
 	return u.save(ctx)

@@ -17,10 +17,8 @@ import (
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 )
 
-const (
-	sniffBytes      = 3072 // what the signature library looks at
-	maxAlternatives = 10
-)
+// maxAlternatives bounds the tries to find a free key.
+const maxAlternatives = 10
 
 // upload is one file on its way into a bucket. Its steps, in save, are those of
 // the design: fill the first part, sniff, make the key, then one PUT if the file
@@ -127,7 +125,7 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 // begin reads the first part, decides type and key from its head, and says
 // whether the file ended with it.
 func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error) {
-	err = first.fill(ctx, u.borrower, u.body, sniffBytes)
+	err = first.fill(ctx, u.borrower, u.body, SniffLen)
 	if err != nil && err != io.EOF {
 		return false, u.readError(ctx, err)
 	}
@@ -149,7 +147,7 @@ func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error)
 // identify sets type and key by the file's head.
 func (u *upload) identify(first *rope) error {
 	head := first.head()
-	mediaType, ok := u.accept.Match(head[:min(len(head), sniffBytes)], u.in.Name)
+	mediaType, ok := u.accept.Match(head[:min(len(head), SniffLen)], u.in.Name)
 	if !ok {
 		return u.refuse(ErrType, fmt.Sprintf("files of type %s are not accepted here, only %s", mediaType, u.accept))
 	}
