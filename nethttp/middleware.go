@@ -43,27 +43,63 @@ func Middleware(next http.Handler) http.Handler { return Config{}.Middleware(nex
 // Middleware is the function Middleware with this Config.
 func (c Config) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, txn := core.Begin(r.Context())
-		a := &answer{ResponseWriter: w, config: &c, ctx: ctx, txn: txn}
-		defer func() {
-			if v := recover(); v != nil {
-				a.end(false)
-				panic(v)
-			}
-			a.end(ctx.Err() == nil)
-		}()
-		next.ServeHTTP(a, r.WithContext(ctx))
+		r, exchange := c.Begin(r)
+		defer exchange.Finish()
+		next.ServeHTTP(&answer{ResponseWriter: w, exchange: exchange}, r)
 	})
 }
 
+// Exchange is the file transaction of one request, for adapters that cannot
+// have the ResponseWriter wrapped. Used by one goroutine.
+type Exchange struct {
+	ctx    context.Context
+	txn    *core.Txn
+	logger *slog.Logger
+}
+
+// Begin opens a request's transaction and returns the request that carries it.
+// The caller defers Finish.
+func (c Config) Begin(r *http.Request) (*http.Request, *Exchange) {
+	ctx, txn := core.Begin(r.Context())
+	return r.WithContext(ctx), &Exchange{ctx: ctx, txn: txn, logger: c.Logger}
+}
+
+// Answer ends the transaction by the status that is about to be sent: below 400
+// commits, the rest rolls back. Only the first call does anything.
+func (e *Exchange) Answer(status int) { e.end(status < http.StatusBadRequest) }
+
+// Finish ends a transaction that no answer has ended: it commits unless the
+// client has gone or the function that deferred it panics.
+func (e *Exchange) Finish() {
+	if v := recover(); v != nil {
+		e.end(false)
+		panic(v)
+	}
+	e.end(e.ctx.Err() == nil)
+}
+
+// end commits or rolls back, once. The request's own context may be over.
+func (e *Exchange) end(commit bool) {
+	if e.txn.Done() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
+	defer cancel()
+	end, outcome := e.txn.Rollback, "rollback"
+	if commit {
+		end, outcome = e.txn.Commit, "commit"
+	}
+	if err := end(ctx); err != nil && e.logger != nil {
+		e.logger.ErrorContext(ctx, "a file transaction left objects behind", "outcome", outcome, "error", err)
+	}
+}
+
 // answer is the ResponseWriter of one request. It ends the transaction when the
-// status is known.
+// status is known, just before it is sent.
 type answer struct {
 	http.ResponseWriter
-	config *Config
-	ctx    context.Context
-	txn    *core.Txn // nil: only the status is wanted
-	status int
+	exchange *Exchange // nil: only the status is wanted
+	status   int
 }
 
 // Unwrap lets http.ResponseController reach the server's writer.
@@ -73,7 +109,9 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 func (a *answer) WriteHeader(status int) {
 	if a.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		a.status = status
-		a.end(status < http.StatusBadRequest)
+		if a.exchange != nil {
+			a.exchange.Answer(status)
+		}
 	}
 	a.ResponseWriter.WriteHeader(status)
 }
@@ -92,20 +130,4 @@ func (a *answer) Flush() {
 		a.WriteHeader(http.StatusOK)
 	}
 	_ = http.NewResponseController(a.ResponseWriter).Flush()
-}
-
-// end commits or rolls back, once. The request's own context may be over.
-func (a *answer) end(commit bool) {
-	if a.txn == nil || a.txn.Done() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), endTimeout)
-	defer cancel()
-	end, outcome := a.txn.Rollback, "rollback"
-	if commit {
-		end, outcome = a.txn.Commit, "commit"
-	}
-	if err := end(ctx); err != nil && a.config.Logger != nil {
-		a.config.Logger.ErrorContext(ctx, "a file transaction left objects behind", "outcome", outcome, "error", err)
-	}
 }

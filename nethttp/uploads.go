@@ -30,11 +30,10 @@ func Uploads(fields ...*core.Field) func(http.Handler) http.Handler {
 
 // Uploads is the function Uploads with this Config.
 func (c Config) Uploads(fields ...*core.Field) func(http.Handler) http.Handler {
-	rc := newReceiver(c, fields)
+	receiver := c.Receiver(fields...)
 	return func(next http.Handler) http.Handler {
 		receive := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if err := rc.receive(w, r); err != nil {
-				w.Header().Set("Connection", "close") // the rest is not read
+			if err := receiver.Receive(w, r); err != nil {
 				c.fail(w, r, err)
 				return
 			}
@@ -51,16 +50,20 @@ func (c Config) Uploads(fields ...*core.Field) func(http.Handler) http.Handler {
 	}
 }
 
-// receiver is what Uploads prepares once per route. It is only read afterwards.
-type receiver struct {
+// Receiver takes in the bodies of one route's requests: what Uploads does, for
+// adapters that have an error handling of their own. It is only read once made,
+// and safe for concurrent use.
+type Receiver struct {
 	fields map[string]*core.Field
 	limits Limits
 	parser *formdata.Parser
 	fault  error
 }
 
-func newReceiver(c Config, fields []*core.Field) *receiver {
-	rc := &receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields)}
+// Receiver returns the Receiver of a route whose forms bring files of these
+// fields. Faults in the declarations are the error of every Receive.
+func (c Config) Receiver(fields ...*core.Field) *Receiver {
+	rc := &Receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields)}
 	var faults []error
 	for _, f := range fields {
 		if rc.fields[f.Name()] != nil {
@@ -76,8 +79,19 @@ func newReceiver(c Config, fields []*core.Field) *receiver {
 	return rc
 }
 
-// receive takes the body of one request in. Requests without a form pass.
-func (rc *receiver) receive(w http.ResponseWriter, r *http.Request) error {
+// Receive streams the files of the request's form into their buckets, under the
+// transaction of the request's context, and leaves the form with tokens. Requests
+// without a form pass, with a bound on their body. After an error the rest of the
+// body has not been read, and the connection is set to close.
+func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
+	err := rc.receive(w, r)
+	if err != nil {
+		w.Header().Set("Connection", "close")
+	}
+	return err
+}
+
+func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if rc.fault != nil {
 		return rc.fault
 	}
@@ -94,7 +108,7 @@ func (rc *receiver) receive(w http.ResponseWriter, r *http.Request) error {
 }
 
 // multipart streams a multipart form.
-func (rc *receiver) multipart(w http.ResponseWriter, r *http.Request) error {
+func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "a form must not be compressed as a whole"}
 	}
@@ -115,7 +129,7 @@ func (rc *receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
 
-	in := &intake{receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
+	in := &intake{Receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
 	for {
 		part, err := form.Next()
 		if err == io.EOF {
@@ -133,7 +147,7 @@ func (rc *receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 }
 
 // urlencoded reads a form that can bring tokens but no files.
-func (rc *receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
+func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > rc.limits.Text {
 		return tooLarge("the form's text is larger than", rc.limits.Text)
 	}
@@ -149,7 +163,7 @@ func (rc *receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the form's encoding is broken", Err: err}
 	}
-	in := &intake{receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
+	in := &intake{Receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
 	for name, values := range sent {
 		for _, value := range values {
 			if err := in.value(name, value); err != nil {
@@ -164,7 +178,7 @@ func (rc *receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 
 // intake is the form of one request as far as it has been read.
 type intake struct {
-	*receiver
+	*Receiver
 	r      *http.Request
 	values url.Values
 	counts map[string]int // files and tokens by field
