@@ -29,9 +29,11 @@
 //
 // The process is left alone: nothing is printed, but for a note on standard
 // error when a client breaks a connection off before its request is complete,
-// and the working directory stays what it is. One goroutine, fasthttp's clock,
-// outlives the server; a test that looks for goroutines left behind ignores it
-// with goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1").
+// and the working directory stays what it is. Of its goroutines two outlive a
+// server, both asleep: fasthttp's worker pool ends within ten seconds, and its
+// clock never does. A test that looks for goroutines left behind ignores them
+// with goleak.IgnoreAnyFunction: "github.com/valyala/fasthttp.updateServerDate.func1"
+// and "github.com/valyala/fasthttp.(*workerPool).Start.func2".
 //
 // There can be one server in a process; see ErrRunning. Where several are
 // needed, or the server is to outlive the program, run cmd/embeds3.

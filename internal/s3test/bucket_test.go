@@ -104,4 +104,3 @@ func newUpload(t *testing.T, c *minio.Client, bucket, key string) string {
 	}
 	return id
 }
-
