@@ -5,14 +5,17 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"reflect"
 
 	"github.com/filefield/filefield/core"
 )
 
 // Spec is a file field as a type: an empty struct whose method returns the
 // declared field. FileField is called whenever the field is needed, so the
-// variable it returns may be set after package initialisation.
+// variable it returns may be set after package initialisation. Where it returns
+// nil, or a field with faults, every use of a file that can fail is ErrConfig.
 type Spec interface {
 	FileField() *core.Field
 }
@@ -20,30 +23,68 @@ type Spec interface {
 // File is a file of the field S: what is known about a stored object, or no
 // file, which is its zero value. Its unset state is NULL in a column, null in
 // JSON and "" in text. Not safe for concurrent use while it is being set.
+//
+// A file whose token was bound to a subject is of no use before Claim has
+// confirmed it: it is ErrToken to store, show, open or delete it.
 type File[S Spec] struct {
-	object core.Object
+	// The tags keep form decoders that look into structs from addressing what is
+	// in here by the names a client sends ("avatar.object.modified").
+	object core.Object `form:"-" schema:"-"`
 	// subject is who alone may use the token this file came from, until Claim
 	// has seen that it is they.
-	subject string
+	subject string `form:"-" schema:"-"`
 }
 
 // errNoFile is what reading a file field without a file gives.
 var errNoFile = errors.New("the field has no file")
 
 // Of returns the File that stands for an object of the field S, as Save returned
-// it.
+// it. An object of another bucket makes a File that every use refuses with
+// ErrConfig.
 func Of[S Spec](object core.Object) File[S] { return File[S]{object: object} }
 
-// field returns the declared field.
-func (f File[S]) field() *core.Field {
+// declared returns the field that S declares, or what is wrong with it.
+func declared[S Spec](op string) (*core.Field, error) {
 	var s S
-	return s.FileField()
+	var field *core.Field
+	if any(s) != nil { // an interface as S has no method to call
+		field = s.FileField()
+	}
+	if field == nil {
+		return nil, &core.Error{
+			Kind: core.ErrConfig, Op: op, Err: fmt.Errorf("FileField of %s returned nil", reflect.TypeFor[S]()),
+			Advice: "declare the field with Store.Field before files of it are used",
+		}
+	}
+	return field, field.Fault()
+}
+
+// stored returns the field of a file that may be used: there is one, its subject
+// was confirmed, and it lies where the field's files do.
+func (f File[S]) stored(op string) (*core.Field, error) {
+	field, err := declared[S](op)
+	if err != nil {
+		return nil, err
+	}
+	e := &core.Error{Op: op, Field: field.Name()}
+	switch bucket := field.Bucket().Name(); {
+	case f.IsZero():
+		e.Kind, e.Err = core.ErrNotFound, errNoFile
+	case f.subject != "":
+		e.Kind, e.Advice = core.ErrToken, "the token is bound to a subject: call Claim with the request's context first, as nethttp.Bind does"
+	case f.object.Bucket != "" && f.object.Bucket != bucket:
+		e.Kind, e.Err = core.ErrConfig, fmt.Errorf("the file lies in bucket %q, the field's files in %q", f.object.Bucket, bucket)
+	default:
+		return field, nil
+	}
+	return nil, e
 }
 
 // IsZero says that there is no file.
 func (f File[S]) IsZero() bool { return f.object.Key.IsZero() }
 
-// Object returns all that is known about the file.
+// Object returns all that is known about the file. A file read from a column has
+// what the column keeps: no ETag, version, time or metadata until Stat.
 func (f File[S]) Object() core.Object { return f.object }
 
 // Key returns the object's key.
@@ -59,7 +100,7 @@ func (f File[S]) Size() int64 { return f.object.Size }
 // Type returns the media type, by content.
 func (f File[S]) Type() string { return f.object.Type }
 
-// Width and Height return an image's size in pixels, or 0.
+// Width returns an image's width in pixels, or 0.
 func (f File[S]) Width() int { return f.object.Width }
 
 // Height returns an image's height in pixels, or 0.
@@ -68,7 +109,9 @@ func (f File[S]) Height() int { return f.object.Height }
 // String returns the original file name, for templates and logs.
 func (f File[S]) String() string { return f.object.Name }
 
-// LogValue logs what identifies the file; never a token or URL.
+// LogValue logs what identifies the file; never a token or URL. It is for a File
+// as an attribute's value: a JSON handler writes a struct that holds a File as
+// encoding/json does, with the file's URL.
 func (f File[S]) LogValue() slog.Value {
 	if f.IsZero() {
 		return slog.StringValue("")
@@ -81,38 +124,50 @@ func (f File[S]) LogValue() slog.Value {
 // URL returns where a browser gets the file; "" for no file. It asks storage
 // nothing.
 func (f File[S]) URL(ctx context.Context) (string, error) {
-	if f.IsZero() {
-		return "", nil
-	}
-	return f.field().URL(ctx, f.object.Key, core.URLOptions{})
+	return f.url(ctx, core.URLOptions{})
 }
 
 // DownloadURL is URL for a link that saves the file under its original name.
 func (f File[S]) DownloadURL(ctx context.Context) (string, error) {
+	return f.url(ctx, core.URLOptions{Download: true, Name: f.object.Name})
+}
+
+func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, error) {
 	if f.IsZero() {
 		return "", nil
 	}
-	return f.field().URL(ctx, f.object.Key, core.URLOptions{Download: true, Name: f.object.Name})
+	field, err := f.stored("url")
+	if err != nil {
+		return "", err
+	}
+	return field.URL(ctx, f.object.Key, options)
 }
 
 // Open reads the file. It must be closed. ErrNotFound for no file.
 func (f File[S]) Open(ctx context.Context) (*core.File, error) {
-	if f.IsZero() {
-		return nil, f.missing("open")
+	field, err := f.stored("open")
+	if err != nil {
+		return nil, err
 	}
-	return f.field().Open(ctx, f.object.Key, core.OpenOptions{})
+	return field.Open(ctx, f.object.Key, core.OpenOptions{})
 }
 
-// Stat asks storage about the file and keeps the answer.
+// Stat asks storage about the file and keeps the answer; a name that storage
+// does not know stays. ErrNotFound for no file.
 func (f *File[S]) Stat(ctx context.Context) error {
-	if f.IsZero() {
-		return f.missing("stat")
+	field, err := f.stored("stat")
+	if err != nil {
+		return err
 	}
-	o, err := f.field().Bucket().Stat(ctx, f.object.Key)
-	if err == nil {
-		f.object = o
+	o, err := field.Bucket().Stat(ctx, f.object.Key)
+	if err != nil {
+		return err
 	}
-	return err
+	if f.object.Name != "" && o.Name == o.Key.Base() {
+		o.Name = f.object.Name
+	}
+	f.object = o
+	return nil
 }
 
 // Delete removes the object and makes f no file. Under a core.Txn the object
@@ -121,50 +176,63 @@ func (f *File[S]) Delete(ctx context.Context) error {
 	if f.IsZero() {
 		return nil
 	}
-	if err := f.field().Delete(ctx, f.object.Key); err != nil {
+	field, err := f.stored("delete")
+	if err != nil {
+		return err
+	}
+	if err := field.Delete(ctx, f.object.Key); err != nil {
 		return err
 	}
 	*f = File[S]{}
 	return nil
 }
 
-func (f File[S]) missing(op string) error {
-	return &core.Error{Kind: core.ErrNotFound, Op: op, Field: f.field().Name(), Err: errNoFile}
-}
-
 // Token returns the token that stands for this file in a form: for a hidden
 // input that keeps a file when the form is shown again. It is bound to the
-// subject ctx names (core.WithSubject), if any. "" for no file.
+// subject ctx names (core.WithSubject), if any. "" for no file, and for one that
+// must not be used (see Claim).
 func (f File[S]) Token(ctx context.Context) string {
-	if f.IsZero() {
+	field, err := f.stored("sign")
+	if err != nil {
 		return ""
 	}
-	return f.field().Sign(f.object, core.SubjectFrom(ctx))
+	o := f.object
+	o.Bucket = field.Bucket().Name() // Of may not have been told
+	return field.Sign(o, core.SubjectFrom(ctx))
 }
 
-// Claim confirms a file whose token was bound to a subject: ErrToken if ctx
-// names another. nethttp.Bind calls it; with another binder, call it before the
-// file is stored or shown. A file that needs no confirmation is left alone.
+// Claim confirms a file whose token was bound to a subject: ErrToken, and no
+// file any more, if ctx names another subject (core.WithSubject) or none.
+// nethttp.Bind calls it; with another binder, call it before the file is used. A
+// file that needs no confirmation is left alone.
 func (f *File[S]) Claim(ctx context.Context) error {
-	if f.subject == "" {
+	if f == nil || f.subject == "" { // nil: a struct embeds a pointer that is not set
 		return nil
 	}
-	if f.subject != core.SubjectFrom(ctx) {
-		*f = File[S]{}
-		return &core.Error{Kind: core.ErrToken, Op: "claim", Field: f.field().Name(), Detail: "this is not a valid file of this field; choose the file again"}
+	if f.subject == core.SubjectFrom(ctx) {
+		f.subject = ""
+		return nil
 	}
-	f.subject = ""
-	return nil
+	*f = File[S]{}
+	field, err := declared[S]("claim")
+	if err != nil {
+		return err
+	}
+	return &core.Error{Kind: core.ErrToken, Op: "claim", Field: field.Name(), Detail: "this is not a valid file of this field; choose the file again"}
 }
 
 // UnmarshalParam takes a token, or "" for no file. It is what Echo's and Gin's
-// binders call.
+// binders call. Anything else is ErrToken and leaves f unchanged.
 func (f *File[S]) UnmarshalParam(token string) error {
 	if token == "" {
 		*f = File[S]{}
 		return nil
 	}
-	t, err := f.field().Verify(token)
+	field, err := declared[S]("unmarshal")
+	if err != nil {
+		return err
+	}
+	t, err := field.Verify(token)
 	if err != nil {
 		return err
 	}
@@ -176,11 +244,16 @@ func (f *File[S]) UnmarshalParam(token string) error {
 func (f *File[S]) UnmarshalText(token []byte) error { return f.UnmarshalParam(string(token)) }
 
 // UnmarshalJSON takes a token as a string, or null or "" for no file. The object
-// MarshalJSON writes is refused: it is no proof of anything.
+// MarshalJSON writes is refused: it is no proof of anything. Errors as
+// UnmarshalParam.
 func (f *File[S]) UnmarshalJSON(data []byte) error {
 	var token *string
-	if err := json.Unmarshal(data, &token); err != nil {
-		return &core.Error{Kind: core.ErrToken, Op: "unmarshal", Field: f.field().Name(), Detail: "a file is given by its token, a string"}
+	if json.Unmarshal(data, &token) != nil {
+		field, err := declared[S]("unmarshal")
+		if err != nil {
+			return err
+		}
+		return &core.Error{Kind: core.ErrToken, Op: "unmarshal", Field: field.Name(), Detail: "a file is given by its token, a string"}
 	}
 	if token == nil {
 		token = new(string)
@@ -234,53 +307,44 @@ func (f File[S]) ValidatorValue() any {
 // struct.
 func (File[S]) GormDataType() string { return "text" }
 
-// Value is the column's value: NULL for no file, else the field's form of it. A
-// file whose subject was not confirmed (see Claim) is refused.
+// Value is the column's value: NULL for no file, else the field's form of it (a
+// document also where the key itself looks like JSON). ErrToken for a file whose
+// subject was not confirmed (see Claim).
 func (f File[S]) Value() (driver.Value, error) {
 	if f.IsZero() {
 		return nil, nil
 	}
-	if f.subject != "" {
-		return nil, &core.Error{
-			Kind: core.ErrToken, Op: "store file", Field: f.field().Name(),
-			Advice: "the token is bound to a subject: call Claim with the request's context first, as nethttp.Bind does",
-		}
+	field, err := f.stored("store file")
+	if err != nil {
+		return nil, err
 	}
-	if f.field().Config().Column == core.ColumnKey {
-		return f.object.Key.String(), nil
+	text, err := encodeColumn(f.object, field.Config().Column)
+	if err != nil {
+		return nil, badValue(field, err)
 	}
-	return encodeDocument(f.object)
+	return text, nil
 }
 
-// Scan reads a column in either form. It refuses what the field cannot have
-// written: another bucket, an unknown version, a value of more than 64 KiB, a
-// key that is not safe to address.
+// Scan reads a column in either form. It refuses with ErrInvalid what the field
+// cannot have written: another bucket, an unknown version, a value of more than
+// 64 KiB, a key that is not safe to address. On error f is unchanged.
 func (f *File[S]) Scan(src any) error {
-	var text string
-	switch v := src.(type) {
-	case nil:
-	case string:
-		text = v
-	case []byte:
-		text = string(v)
-	default:
-		return f.badColumn(errors.New("the column holds neither text nor bytes"))
+	field, err := declared[S]("scan column")
+	if err != nil {
+		return err
+	}
+	text, err := columnText(src)
+	if err != nil {
+		return badColumn(field, err)
 	}
 	if text == "" {
 		*f = File[S]{}
 		return nil
 	}
-	o, err := decodeColumn(text, f.field().Bucket().Name())
+	o, err := decodeColumn(text, field.Bucket().Name())
 	if err != nil {
-		return f.badColumn(err)
+		return badColumn(field, err)
 	}
 	*f = File[S]{object: o}
 	return nil
-}
-
-func (f *File[S]) badColumn(err error) error {
-	return &core.Error{
-		Kind: core.ErrInvalid, Op: "scan column", Field: f.field().Name(), Err: err,
-		Advice: "the column was not written by this field",
-	}
 }

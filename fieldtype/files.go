@@ -12,7 +12,8 @@ import (
 
 // Files is several files of one field, in order. As a struct field it binds from
 // several tokens of one name; as a column it is a JSON array of documents (or of
-// keys), NULL for none. Its zero value is none.
+// keys), NULL for none. Its zero value is none. Not safe for concurrent use
+// while it is being set.
 type Files[S Spec] []File[S]
 
 // Delete removes every object, or, under a core.Txn, has them go when it
@@ -31,7 +32,50 @@ func (l *Files[S]) Delete(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// MarshalJSON writes an array, [] for none.
+// Claim confirms every file: see File.Claim. One that is refused leaves no file
+// in the list.
+func (l *Files[S]) Claim(ctx context.Context) error {
+	for i := range *l {
+		if err := (*l)[i].Claim(ctx); err != nil {
+			*l = nil
+			return err
+		}
+	}
+	return nil
+}
+
+// UnmarshalJSON takes an array of tokens, or null for none. Elements that are
+// null or "" are left out, as inputs without a chosen file are in a form.
+// ErrTooMany for more files than the field's MaxFiles; otherwise errors as
+// File.UnmarshalJSON, and on error the list is unchanged.
+func (l *Files[S]) UnmarshalJSON(data []byte) error {
+	field, err := declared[S]("unmarshal")
+	if err != nil {
+		return err
+	}
+	var tokens []*string
+	if err := json.Unmarshal(data, &tokens); err != nil {
+		return &core.Error{Kind: core.ErrToken, Op: "unmarshal", Field: field.Name(), Detail: "files are given by an array of their tokens"}
+	}
+	var out Files[S]
+	for _, token := range tokens {
+		if token == nil || *token == "" {
+			continue
+		}
+		if limit := field.Config().MaxFiles; len(out) == limit {
+			return &core.Error{Kind: core.ErrTooMany, Op: "unmarshal", Field: field.Name(), Detail: fmt.Sprintf("the most files of this field is %d", limit)}
+		}
+		var f File[S]
+		if err := f.UnmarshalParam(*token); err != nil {
+			return err
+		}
+		out = append(out, f)
+	}
+	*l = out
+	return nil
+}
+
+// MarshalJSON writes an array of what File.MarshalJSON writes, [] for none.
 func (l Files[S]) MarshalJSON() ([]byte, error) {
 	if len(l) == 0 {
 		return []byte("[]"), nil
@@ -42,67 +86,69 @@ func (l Files[S]) MarshalJSON() ([]byte, error) {
 // GormDataType gives GORM a text column.
 func (Files[S]) GormDataType() string { return "text" }
 
-// Value is the column's value: NULL for none, else a JSON array.
+// Value is the column's value: NULL for none, else a JSON array, without the
+// elements that are no file. It refuses what File.Value refuses, and a list
+// whose text would exceed 1 MiB.
 func (l Files[S]) Value() (driver.Value, error) {
-	if len(l) == 0 {
-		return nil, nil
-	}
-	list := make([]json.RawMessage, 0, len(l))
+	var list []json.RawMessage
 	for i, f := range l {
-		value, err := f.Value()
+		if f.IsZero() {
+			continue
+		}
+		element, err := f.element()
 		if err != nil {
 			return nil, fmt.Errorf("file %d: %w", i, err)
 		}
-		text, _ := value.(string)
-		if text == "" {
-			continue
-		}
-		if f.field().Config().Column == core.ColumnKey {
-			quoted, err := json.Marshal(text)
-			if err != nil {
-				return nil, err
-			}
-			text = string(quoted)
-		}
-		list = append(list, json.RawMessage(text))
+		list = append(list, element)
 	}
-	b, err := json.Marshal(list)
-	return string(b), err
+	if len(list) == 0 {
+		return nil, nil
+	}
+	text, err := encodeJSON(list, maxListBytes)
+	if err != nil {
+		return nil, &core.Error{Kind: core.ErrInvalid, Op: "store files", Err: err, Advice: "keep so many files in rows of their own"}
+	}
+	return text, nil
 }
 
-// Scan reads a JSON array of documents or keys, with the same refusals as
-// File.Scan.
-func (l *Files[S]) Scan(src any) error {
-	var text []byte
-	switch v := src.(type) {
-	case nil:
-	case string:
-		text = []byte(v)
-	case []byte:
-		text = v
-	default:
-		return (&File[S]{}).badColumn(errors.New("the column holds neither text nor bytes"))
+// element is a file in the array of a column.
+func (f File[S]) element() (json.RawMessage, error) {
+	field, err := f.stored("store file")
+	if err != nil {
+		return nil, err
 	}
-	if len(text) == 0 {
+	if field.Config().Column == core.ColumnKey {
+		return json.Marshal(f.object.Key.String())
+	}
+	text, err := encodeDocument(f.object)
+	if err != nil {
+		return nil, badValue(field, err)
+	}
+	return json.RawMessage(text), nil
+}
+
+// Scan reads a JSON array of documents and keys, with the same refusals as
+// File.Scan, at most 1 MiB of it. On error the list is unchanged.
+func (l *Files[S]) Scan(src any) error {
+	field, err := declared[S]("scan column")
+	if err != nil {
+		return err
+	}
+	text, err := columnText(src)
+	if err != nil {
+		return badColumn(field, err)
+	}
+	if text == "" {
 		*l = nil
 		return nil
 	}
-	var list []json.RawMessage
-	if len(text) > maxColumnBytes*16 {
-		return (&File[S]{}).badColumn(errors.New("the value has more bytes than a list of files can have"))
+	objects, err := decodeList(text, field.Bucket().Name())
+	if err != nil {
+		return badColumn(field, err)
 	}
-	if err := decodeStrictly(text, &list); err != nil {
-		return (&File[S]{}).badColumn(err)
-	}
-	out := make(Files[S], len(list))
-	for i, one := range list {
-		var key string
-		if json.Unmarshal(one, &key) != nil {
-			key = string(one) // a document
-		}
-		if err := out[i].Scan(key); err != nil {
-			return err
-		}
+	var out Files[S]
+	for _, o := range objects {
+		out = append(out, File[S]{object: o})
 	}
 	*l = out
 	return nil
