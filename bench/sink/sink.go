@@ -1,0 +1,42 @@
+// Package sink is an S3 server that throws away what it is sent. It speaks as
+// much of the protocol as uploads need, checks nothing (no signature, no
+// checksum, no bucket), and costs as little as a server can.
+package sink
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+)
+
+const etag = `"00000000000000000000000000000000"`
+
+// Handler answers HEAD and PUT of buckets and objects, multipart uploads, and
+// DELETE. GET answers 404.
+func Handler() http.Handler { return http.HandlerFunc(serve) }
+
+func serve(w http.ResponseWriter, r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return // the client has gone
+	}
+	query := r.URL.Query()
+	switch {
+	case r.Method == http.MethodPost && query.Has("uploads"):
+		answerXML(w, "<InitiateMultipartUploadResult><Bucket>sink</Bucket><Key>sink</Key><UploadId>sink</UploadId></InitiateMultipartUploadResult>")
+	case r.Method == http.MethodPost && query.Has("uploadId"):
+		answerXML(w, "<CompleteMultipartUploadResult><Bucket>sink</Bucket><Key>sink</Key><ETag>"+etag+"</ETag></CompleteMultipartUploadResult>")
+	case r.Method == http.MethodPut, r.Method == http.MethodHead:
+		w.Header().Set("ETag", etag)
+		w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+	case r.Method == http.MethodDelete:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		answerXML(w, "<Error><Code>NoSuchKey</Code></Error>")
+	}
+}
+
+func answerXML(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/xml")
+	fmt.Fprint(w, body) // the client has gone if this fails
+}

@@ -1,0 +1,136 @@
+// Command uploadserver takes uploads as an app that uses the library would, for
+// load tests from outside:
+//
+//	AK=… SK=… uploadserver nethttp 127.0.0.1:8080 127.0.0.1:9000 bucket
+//
+// POST /upload takes a form with a file of any type in the field "file", of up to
+// 5 TiB, stores it in the bucket and answers 201 with what was stored. The
+// storage is spoken to in plain HTTP; its credentials are in AK and SK. The
+// bucket is made when missing.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/nethttp"
+)
+
+// finishTimeout is how long running uploads may go on after a signal.
+const finishTimeout = time.Minute
+
+// handlers has, by mode, what makes a server of the one field.
+var handlers = map[string]func(*core.Field) http.Handler{
+	"nethttp": onNetHTTP,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "uploadserver:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) != 4 {
+		return errors.New("usage: AK=… SK=… uploadserver MODE ADDR S3_ENDPOINT BUCKET")
+	}
+	mode, addr, endpoint, bucket := args[0], args[1], args[2], args[3]
+	handler := handlers[mode]
+	if handler == nil {
+		return fmt.Errorf("there is no mode %q; there is: nethttp", mode)
+	}
+	if os.Getenv("AK") == "" || os.Getenv("SK") == "" {
+		return errors.New("the storage's credentials are missing: set AK and SK")
+	}
+	store, err := core.Open(core.Config{
+		Endpoint: endpoint, AccessKey: os.Getenv("AK"), SecretKey: core.Secret(os.Getenv("SK")),
+		SigningKeys: []core.Secret{"tokens do not leave the process"}, Logger: slog.Default(),
+	})
+	if err != nil {
+		return err
+	}
+	field = store.Field(core.FieldConfig{Name: "file", Bucket: bucket, MaxSize: core.Unlimited, AllowEmpty: true})
+	if err := store.Startup(core.StartupConfig{}).Start(ctx); err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s listens on http://%s\n", mode, listener.Addr())
+	return serve(ctx, listener, handler(field))
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	finish, cancel := context.WithTimeout(context.Background(), finishTimeout)
+	defer cancel()
+	return server.Shutdown(finish)
+}
+
+// field is set once, before the first request.
+var field *core.Field
+
+// Uploaded is the field as a type.
+type Uploaded struct{}
+
+// FileField returns the declared field.
+func (Uploaded) FileField() *core.Field { return field }
+
+// form is what a request brings.
+type form struct {
+	File fieldtype.File[Uploaded] `form:"file"`
+}
+
+// stored is the answer to an upload.
+type stored struct {
+	Key  string `json:"key"`
+	Size int64  `json:"size"`
+	Type string `json:"type"`
+}
+
+func onNetHTTP(field *core.Field) http.Handler {
+	c := nethttp.Config{Logger: slog.Default()}
+	mux := http.NewServeMux()
+	mux.Handle("POST /upload", c.Uploads(field)(c.Handle(create)))
+	return c.Middleware(mux)
+}
+
+func create(w http.ResponseWriter, r *http.Request) error {
+	var f form
+	if err := nethttp.Bind(r, &f); err != nil {
+		return err
+	}
+	if f.File.IsZero() {
+		return core.Invalid{{Field: "file", Code: "required", Message: "This field is required."}}
+	}
+	body, err := json.Marshal(stored{Key: f.File.Key().String(), Size: f.File.Size(), Type: f.File.Type()})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write(body) // the client is gone if this fails
+	return nil
+}
