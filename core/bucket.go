@@ -178,6 +178,7 @@ func (b *Bucket) stat(ctx context.Context, key Key, encryption encrypt.ServerSid
 	if err != nil {
 		return Object{}, err
 	}
+	request.Checksum = true
 	var info minio.ObjectInfo
 	err = b.store.retry(ctx, b.at("stat", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) (err error) {
 		info, err = b.store.internal.StatObject(ctx, b.name, key.String(), request)
@@ -252,14 +253,10 @@ type Entry struct {
 // not listed. An error ends the loop.
 func (b *Bucket) List(ctx context.Context, dir string) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
-		prefix := ""
-		if dir = strings.Trim(dir, "/."); dir != "" {
-			clean, err := NormalizeName(dir)
-			if err != nil {
-				yield(Entry{}, err)
-				return
-			}
-			prefix = clean + "/"
+		prefix, err := listPrefix(dir)
+		if err != nil {
+			yield(Entry{}, err)
+			return
 		}
 		for info, err := range b.walk(ctx, prefix, false) {
 			if err != nil {
@@ -279,6 +276,16 @@ func (b *Bucket) List(ctx context.Context, dir string) iter.Seq2[Entry, error] {
 			}
 		}
 	}
+}
+
+// listPrefix turns a folder's name, normalised as Save does ("./a/./." is "a"),
+// into what its keys start with.
+func listPrefix(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	child, err := NormalizeName(dir + "/-")
+	return strings.TrimSuffix(child, "-"), err
 }
 
 // Walk yields every object whose key starts with prefix, in the order of the
@@ -386,8 +393,15 @@ func errNoKey(op, bucket string) error {
 
 // Copy copies an object on the storage's side, with its metadata, to a key of
 // this or another bucket of the same Store. A taken key is ErrTaken unless
-// replace is Replace. Under a Txn the copy goes again if it rolls back.
+// replace is Replace. Under a Txn the copy goes again if it rolls back, and one
+// that replaces is made when it commits.
 func (b *Bucket) Copy(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode) (Object, error) {
+	return b.transfer(ctx, from, to, key, replace, func(context.Context) error { return nil })
+}
+
+// transfer copies an object and then, not before the copy is sure, does what is
+// to follow.
+func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode, then func(context.Context) error) (Object, error) {
 	source, err := b.Stat(ctx, from)
 	if err != nil {
 		return Object{}, err
@@ -395,25 +409,41 @@ func (b *Bucket) Copy(ctx context.Context, from Key, to *Bucket, key Key, replac
 	if key.IsZero() {
 		return Object{}, errNoKey("copy", to.name)
 	}
+	txn := TxnFrom(ctx)
+	if txn != nil && replace == Replace {
+		err := txn.OnCommit(func(ctx context.Context) error {
+			if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
+				return err
+			}
+			return then(ctx)
+		})
+		source.Bucket, source.Key, source.VersionID = to.name, key, ""
+		return source, err
+	}
 	if replace == KeepExisting {
-		if err := to.reserve(ctx, key, newUploadID()); err != nil {
+		if _, err := to.reserve(ctx, key, newUploadID()); err != nil {
 			if KindOf(err) == ErrPrecondition {
 				return Object{}, &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
 			}
 			return Object{}, err
 		}
 	}
-	if err := b.copy(ctx, from, source.Size, to, key); err != nil {
+	if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
 		if replace == KeepExisting {
 			to.discard(ctx, key, err)
 		}
 		return Object{}, err
 	}
-	if txn := TxnFrom(ctx); txn != nil && replace == KeepExisting {
-		if err := txn.OnRollback(func(ctx context.Context) error { return to.remove(ctx, key) }); err != nil {
-			to.discard(ctx, key, err)
-			return Object{}, err
-		}
+	if txn == nil {
+		err = then(ctx)
+	} else if err = txn.OnRollback(func(ctx context.Context) error { return to.remove(ctx, key) }); err != nil {
+		to.discard(ctx, key, err)
+		return Object{}, err
+	} else {
+		err = txn.OnCommit(then)
+	}
+	if err != nil {
+		return Object{}, err
 	}
 	return to.Stat(ctx, key)
 }
@@ -431,10 +461,21 @@ const (
 // maxCopySize is the largest object one CopyObject request copies.
 const maxCopySize = 5 * GiB
 
-func (b *Bucket) copy(ctx context.Context, from Key, size int64, to *Bucket, key Key) error {
+// copy copies one object with its metadata and tags. What S3 does not take over
+// from the source (encryption, locks) comes from keep.
+func (b *Bucket) copy(ctx context.Context, from Key, size int64, to *Bucket, key Key, keep ObjectOptions) error {
 	return b.store.retry(ctx, to.at("copy", key), b.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, _ int) error {
 		source := minio.CopySrcOptions{Bucket: b.name, Object: from.String()}
-		target := minio.CopyDestOptions{Bucket: to.name, Object: key.String()}
+		target := minio.CopyDestOptions{
+			Bucket: to.name, Object: key.String(), Encryption: keep.Encryption,
+			Mode: keep.Retention.Mode, RetainUntilDate: keep.Retention.Until,
+		}
+		if keep.LegalHold {
+			target.LegalHold = minio.LegalHoldEnabled
+		}
+		if customer := customerKey(keep.Encryption); customer != nil {
+			source.Encryption = encrypt.SSECopy(customer)
+		}
 		if size > maxCopySize {
 			_, err := b.store.internal.ComposeObject(ctx, target, source)
 			return err
@@ -450,44 +491,46 @@ func (b *Bucket) Move(ctx context.Context, from Key, to *Bucket, key Key, replac
 	if b.name == to.name && from == key {
 		return b.Stat(ctx, from)
 	}
-	o, err := b.Copy(ctx, from, to, key, replace)
-	if err != nil {
-		return Object{}, err
-	}
-	return o, b.Delete(ctx, from)
+	return b.transfer(ctx, from, to, key, replace, func(ctx context.Context) error { return b.remove(ctx, from) })
 }
 
-// reserve takes a free key by an empty object that id marks; ErrPrecondition if
-// the key is taken. What is written there afterwards replaces it atomically.
-func (b *Bucket) reserve(ctx context.Context, key Key, id string) error {
+// reserve takes a free key by an empty object that id marks, and returns its
+// ETag; ErrPrecondition if the key is taken. What is written there afterwards
+// replaces it atomically.
+func (b *Bucket) reserve(ctx context.Context, key Key, id string) (etag string, err error) {
 	options := minio.PutObjectOptions{DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}}
 	options.SetMatchETagExcept("*")
-	return b.store.retry(ctx, b.at("reserve", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) error {
-		_, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
-		if tries > 0 && isPrecondition(err) && b.wroteIt(ctx, key, id, nil) {
-			return nil
+	err = b.store.retry(ctx, b.at("reserve", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) error {
+		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
+		etag = info.ETag
+		if tries > 0 && isPrecondition(err) {
+			if own, ok := b.written(ctx, key, id, nil); ok {
+				etag = own.ETag
+				return nil
+			}
 		}
 		return err
 	})
+	return etag, err
 }
 
-// wroteIt says whether the object at key was written by the upload id: how a
-// success whose answer was lost is told from another's object.
-func (b *Bucket) wroteIt(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) bool {
+// written returns the object at key if the upload id wrote it: how a success
+// whose answer was lost is told from another's object.
+func (b *Bucket) written(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (minio.ObjectInfo, bool) {
 	request, err := OpenOptions{Encryption: encryption}.request()
 	if err != nil {
-		return false
+		return minio.ObjectInfo{}, false
 	}
 	info, err := b.store.internal.StatObject(ctx, b.name, key.String(), request)
 	if err != nil {
-		return false
+		return minio.ObjectInfo{}, false
 	}
 	for name, value := range info.UserMetadata {
 		if strings.EqualFold(name, metaUpload) {
-			return value == id
+			return info, value == id
 		}
 	}
-	return false
+	return minio.ObjectInfo{}, false
 }
 
 func isPrecondition(err error) bool {

@@ -132,6 +132,13 @@ type Config struct {
 	faults []error
 }
 
+// Format writes what fmt's %+v would, whatever the verb: with others fmt prints
+// what pointers point to, and asks no methods there, so that secrets would show.
+func (c Config) Format(f fmt.State, _ rune) {
+	type fields Config
+	_, _ = fmt.Fprintf(f, "%+v", fields(c))
+}
+
 // withDefaults returns a copy that shares nothing with c and has every default filled in.
 func (c Config) withDefaults() Config {
 	c.PrivateBuckets = slices.Clone(c.PrivateBuckets)
@@ -217,17 +224,17 @@ func (c Config) endpointFaults(fault func(string, ...any)) {
 	if c.Endpoint == "" {
 		fault("Endpoint is missing: set MINIO_ENDPOINT to the storage's host:port")
 	} else if err := checkHost(c.Endpoint); err != nil {
-		fault("Endpoint %q: %w", c.Endpoint, err)
+		fault("Endpoint %q: %w", withoutUser(c.Endpoint), err)
 	}
 	switch {
 	case c.ExternalEndpoint == "" && c.ExternalUseHTTPS != nil:
 		fault("ExternalUseHTTPS is set without ExternalEndpoint: set MINIO_EXTERNAL_ENDPOINT or drop the flag")
 	case c.ExternalEndpoint != "" && c.ExternalUseHTTPS == nil:
-		fault("ExternalEndpoint %q has no scheme: set MINIO_EXTERNAL_ENDPOINT_USE_HTTPS to true or false", c.ExternalEndpoint)
+		fault("ExternalEndpoint %q has no scheme: set MINIO_EXTERNAL_ENDPOINT_USE_HTTPS to true or false", withoutUser(c.ExternalEndpoint))
 	}
 	if c.ExternalEndpoint != "" {
 		if err := checkHost(c.ExternalEndpoint); err != nil {
-			fault("ExternalEndpoint %q: %w", c.ExternalEndpoint, err)
+			fault("ExternalEndpoint %q: %w", withoutUser(c.ExternalEndpoint), err)
 		}
 	}
 }
@@ -248,6 +255,14 @@ func (c Config) bucketFaults(fault func(string, ...any)) {
 			fault("bucket %q: %w", name, err)
 		}
 	}
+}
+
+// withoutUser hides the credentials that people put before a host.
+func withoutUser(endpoint string) string {
+	if at := strings.LastIndexByte(endpoint, '@'); at >= 0 {
+		return "…" + endpoint[at:]
+	}
+	return endpoint
 }
 
 // checkHost accepts host, host:port and [ip6]:port, nothing else: a scheme, a

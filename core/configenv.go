@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -62,7 +63,7 @@ func configFrom(variables map[string]string) Config {
 	c.DefaultBucket, c.CheckOnStart = strings.TrimSpace(e.DefaultBucket), e.CheckOnStart
 	c.TokenExpiry, c.Timeout, c.FinishTimeout = e.TokenExpiry, e.Timeout, e.FinishTimeout
 	c.Attempts = e.Attempts
-	for _, key := range append([]string{e.SecretKeyDjango}, e.Fallbacks...) {
+	for _, key := range append([]string{e.SecretKeyDjango}, names(e.Fallbacks)...) {
 		if key != "" {
 			c.SigningKeys = append(c.SigningKeys, Secret(key))
 		}
@@ -74,7 +75,7 @@ func configFrom(variables map[string]string) Config {
 	if e.Memory != "" {
 		size, err := humanize.ParseBytes(e.Memory)
 		if err != nil || size > uint64(TiB) {
-			c.faults = append(c.faults, fmt.Errorf("FILEFIELD_MEMORY %q is not a size such as 64MiB", e.Memory))
+			c.faults = append(c.faults, errors.New("FILEFIELD_MEMORY is not a size such as 64MiB"))
 		}
 		c.Memory = int64(min(size, uint64(TiB)))
 	}
@@ -92,12 +93,18 @@ func parseFaults(err error) []error {
 	for _, one := range all.Errors {
 		var parse env.ParseError
 		if errors.As(one, &parse) {
-			faults = append(faults, fmt.Errorf("the environment variable for %s is not a %s", parse.Name, parse.Type))
+			faults = append(faults, fmt.Errorf("%s is not a %s", variable(parse.Name), parse.Type))
 			continue
 		}
 		faults = append(faults, errors.New("an environment variable could not be read"))
 	}
 	return faults
+}
+
+// variable returns the name in the environment of one of environment's fields.
+func variable(field string) string {
+	f, _ := reflect.TypeFor[environment]().FieldByName(field)
+	return f.Tag.Get("env")
 }
 
 // parseHours reads what the reference calls URL_EXPIRY_HOURS: a number of
@@ -107,8 +114,8 @@ func parseHours(s string) (time.Duration, error) {
 		return 0, nil
 	}
 	if hours, err := strconv.ParseFloat(s, 64); err == nil {
-		if hours <= 0 || hours > maxURLExpiry.Hours() {
-			return 0, fmt.Errorf("%s hours: it must be more than 0 and at most 168 (7 days)", s)
+		if !(hours*3600 >= 1 && hours <= maxURLExpiry.Hours()) { // so that NaN fails too
+			return 0, errors.New("it must be at least one second and at most 168 hours (7 days)")
 		}
 		return time.Duration(hours * float64(time.Hour)), nil
 	}

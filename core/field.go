@@ -88,17 +88,23 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 
-	f := &Field{store: s, config: config, id: config.Model + "." + config.Name}
+	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
+	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
+	f := &Field{store: s, config: config, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
 	}
 	s.fields[f.id] = f
 	f.bucket = s.buckets[config.Bucket]
-	if f.bucket == nil {
+	switch {
+	case f.bucket != nil:
+	case checkBucketName(config.Bucket) != nil:
+		f.bucket = &Bucket{store: s, name: config.Bucket} // reported below, and nothing to create
+	default:
 		f.bucket = s.declare(config.Bucket, false)
 	}
 	if len(faults) > 0 {
-		f.fault = &Error{Kind: ErrConfig, Op: "declare", Field: f.id, Err: errors.Join(faults...)}
+		f.fault = &Error{Kind: ErrConfig, Op: "declare", Field: strings.TrimPrefix(config.Model+"."+config.Name, "."), Err: errors.Join(faults...)}
 		s.faults = append(s.faults, f.fault)
 	}
 	return f
@@ -121,15 +127,9 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxFiles < 0, "MaxFiles is %d", c.MaxFiles)
 	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
 	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
-	fault(c.URLExpiry < 0 || c.URLExpiry > maxURLExpiry, "URLExpiry is %s: it must be at most 168h", c.URLExpiry)
+	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
 	fault(c.Column > ColumnKey, "Column is unknown")
-	size := c.Options.PartSize
-	fault(size != 0 && (size < minPartSize || size > maxPartSize), "Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", size)
-	fault(c.Options.ParallelParts < 0, "Options.ParallelParts is %d", c.Options.ParallelParts)
-	fault(len(c.Options.Tags) > 10, "Options.Tags has %d tags: S3 keeps at most 10", len(c.Options.Tags))
-	for name := range c.Options.Metadata {
-		fault(strings.HasPrefix(strings.ToLower(name), "filefield-"), "Options.Metadata %q: names starting with filefield- are the library's own", name)
-	}
+	faults = append(faults, c.Options.faults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
@@ -187,6 +187,14 @@ func (f *Field) Open(ctx context.Context, key Key, options OpenOptions) (*File, 
 		options.Encryption = f.config.Options.Encryption
 	}
 	return f.bucket.Open(ctx, key, options)
+}
+
+// Stat returns what storage knows about a file of the field: see Bucket.Stat.
+func (f *Field) Stat(ctx context.Context, key Key) (Object, error) {
+	if f.fault != nil {
+		return Object{}, f.fault
+	}
+	return f.bucket.stat(ctx, key, f.config.Options.Encryption)
 }
 
 // Delete removes a file of the field: see Bucket.Delete.

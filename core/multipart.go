@@ -24,11 +24,7 @@ func (u *upload) partSize(sent int64) int64 {
 	if size := u.in.Options.PartSize; size > 0 {
 		return size
 	}
-	bound := u.maxSize
-	if u.in.Limit > 0 {
-		bound = min(bound, u.in.Limit)
-	}
-	uniform := max(minPartSize, roundUp(ceilDiv(bound, maxParts), MiB))
+	uniform := max(minPartSize, roundUp(ceilDiv(u.bound(), maxParts), MiB))
 	if u.in.Limit > 0 || uniform <= largestUniform {
 		return uniform
 	}
@@ -36,7 +32,8 @@ func (u *upload) partSize(sent int64) int64 {
 }
 
 // growth: a part has a 1,200th of what was sent before it. Parts stay at 5 MiB
-// up to 6 GiB, have 87 MiB at 100 GiB, and 5 TiB is reached at part 9,300.
+// up to 5.9 GiB, have 86 MiB at 100 GiB, and 5 TiB is reached with part 9,216,
+// which like those before it has 4.3 GiB.
 const growth = 1200
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
@@ -57,9 +54,12 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 	}
 	reserved, err := u.claimKey(ctx)
 	if err != nil {
+		if reached(err) {
+			u.sweep(ctx, u.object.Key, err)
+		}
 		return err
 	}
-	m := &multipart{upload: u, key: u.object.Key}
+	m := &multipart{upload: u, key: u.object.Key, reserved: reserved}
 	if err = m.create(ctx); err == nil {
 		if err = m.stream(ctx, first, second); err == nil {
 			err = m.complete(ctx)
@@ -71,31 +71,33 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 	if err == nil {
 		return nil
 	}
-	if reserved {
-		u.bucket.discard(ctx, m.key, err)
-	} else if reached(err) {
+	if reserved != "" || reached(err) {
 		u.sweep(ctx, m.key, err)
+	}
+	if KindOf(err) == ErrPrecondition {
+		return u.taken() // at the very end, by one who replaced what held the place
 	}
 	return err
 }
 
 // claimKey makes a key that others may want ours before the parts are sent:
 // when a multipart upload is completed it is too late for an alternative. An
-// empty object holds the place; completion replaces it atomically.
-func (u *upload) claimKey(ctx context.Context) (reserved bool, err error) {
+// empty object holds the place, and completion replaces exactly that one,
+// atomically. It returns the object's ETag, or "" where none was needed.
+func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 	if u.unique || u.in.Replace {
-		return false, nil
+		return "", nil
 	}
 	for range maxAlternatives {
-		err := u.bucket.reserve(ctx, u.object.Key, u.id)
+		reserved, err := u.bucket.reserve(ctx, u.object.Key, u.id)
 		if KindOf(err) != ErrPrecondition {
-			return err == nil, err
+			return reserved, err
 		}
 		if err := u.rename(); err != nil {
-			return false, err
+			return "", err
 		}
 	}
-	return false, u.taken()
+	return "", u.taken()
 }
 
 // multipart is an S3 multipart upload under way.
@@ -103,6 +105,8 @@ type multipart struct {
 	upload *upload
 	key    Key
 	id     string
+	// reserved is the ETag of the empty object that holds the key, or "".
+	reserved string
 
 	mu    sync.Mutex
 	parts []minio.ObjectPart
@@ -115,11 +119,13 @@ func (m *multipart) create(ctx context.Context) error {
 		options.UserMetadata["x-amz-checksum-algorithm"] = "CRC32C"
 		options.UserMetadata["x-amz-checksum-type"] = "FULL_OBJECT"
 	}
-	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) (err error) {
+	repeated := false
+	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) (err error) {
+		repeated = tries > 0
 		m.id, err = u.store.internal.NewMultipartUpload(ctx, u.bucket.name, m.key.String(), options)
 		return err
 	})
-	if err != nil && reached(err) && !u.in.Replace {
+	if (repeated || err != nil && reached(err)) && !u.in.Replace {
 		m.abortUnknown(ctx, err)
 	}
 	return err
@@ -246,7 +252,10 @@ func (m *multipart) complete(ctx context.Context) error {
 	if u.object.CRC32C != "" {
 		options.UserMetadata = map[string]string{"x-amz-checksum-crc32c": u.object.CRC32C, "x-amz-checksum-type": "FULL_OBJECT"}
 	}
-	if u.unique && !u.in.Replace {
+	switch {
+	case m.reserved != "":
+		options.SetMatchETag(m.reserved)
+	case !u.in.Replace:
 		options.SetMatchETagExcept("*")
 	}
 	parts := make([]minio.CompletePart, len(m.parts))
@@ -255,22 +264,16 @@ func (m *multipart) complete(ctx context.Context) error {
 	}
 	return u.store.retry(ctx, u.at("complete upload", m.key), u.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := u.store.internal.CompleteMultipartUpload(ctx, u.bucket.name, m.key.String(), m.id, parts, options)
-		if tries > 0 && (isPrecondition(err) || isUploadGone(err)) && m.completed(ctx) {
-			return nil // the answer to an earlier try was lost, not the object
+		if tries > 0 && (isPrecondition(err) || isUploadGone(err)) {
+			own, ok := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
+			if ok && own.Size == u.object.Size { // not the reserved place
+				u.stored(own.ETag, own.VersionID)
+				return nil // the answer to an earlier try was lost, not the object
+			}
 		}
-		u.stored(info)
+		u.stored(info.ETag, info.VersionID)
 		return err
 	})
-}
-
-// completed says whether the object at the key is this upload's, whole.
-func (m *multipart) completed(ctx context.Context) bool {
-	u := m.upload
-	if !u.bucket.wroteIt(ctx, m.key, u.id, u.in.Options.Encryption) {
-		return false
-	}
-	o, err := u.bucket.stat(ctx, m.key, u.in.Options.Encryption)
-	return err == nil && o.Size == u.object.Size
 }
 
 func isUploadGone(err error) bool {
@@ -300,7 +303,8 @@ func (m *multipart) abortID(ctx context.Context, id string) error {
 }
 
 // abortUnknown ends an upload whose creation was not answered, so that its id
-// is not known. The key is ours alone, so every upload under it is.
+// is not known. The key is ours alone, so every upload under it but this one is
+// such a one.
 func (m *multipart) abortUnknown(ctx context.Context, why error) {
 	u := m.upload
 	ctx, cancel := u.store.afterwards(ctx, why)
@@ -311,7 +315,7 @@ func (m *multipart) abortUnknown(ctx context.Context, why error) {
 		return
 	}
 	for _, one := range open.Uploads {
-		if one.Key != m.key.String() {
+		if one.Key != m.key.String() || one.UploadID == m.id {
 			continue
 		}
 		if err := m.abortID(ctx, one.UploadID); err != nil {

@@ -1,8 +1,12 @@
 package core
 
 import (
+	"fmt"
 	"io"
+	"maps"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -69,6 +73,31 @@ type ObjectOptions struct {
 	// Progress, if set, is told from the uploading goroutine how many bytes of
 	// the content have been read so far. It must not block.
 	Progress func(read int64)
+}
+
+// faults lists what the storage or this library would not take.
+func (o ObjectOptions) faults() []error {
+	var faults []error
+	fault := func(wrong bool, format string, args ...any) {
+		if wrong {
+			faults = append(faults, fmt.Errorf(format, args...))
+		}
+	}
+	fault(o.PartSize != 0 && (o.PartSize < minPartSize || o.PartSize > maxPartSize),
+		"Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", o.PartSize)
+	fault(o.ParallelParts < 0, "Options.ParallelParts is %d", o.ParallelParts)
+	fault(len(o.Tags) > 10, "Options.Tags has %d tags: S3 keeps at most 10", len(o.Tags))
+	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
+		fault(strings.HasPrefix(strings.ToLower(name), "filefield-"), "Options.Metadata %q: names starting with filefield- are the library's own", name)
+		fault(!metadataName(name), "Options.Metadata %q: a name consists of ASCII letters, digits, '-', '_' and '.'", name)
+	}
+	return faults
+}
+
+func metadataName(name string) bool {
+	return name != "" && !strings.ContainsFunc(name, func(r rune) bool {
+		return !(r == '-' || r == '_' || r == '.' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
+	})
 }
 
 // Retention is an S3 object lock. The zero value locks nothing.

@@ -25,6 +25,7 @@ type rope struct {
 // fill reads from r until the rope holds want bytes or r ends; io.EOF then.
 func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) error {
 	table := castagnoli()
+	idle := 0
 	for p.size < want {
 		used := int(p.size % chunkSize)
 		if used == 0 && p.size == int64(len(p.chunks))*chunkSize {
@@ -39,16 +40,23 @@ func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) e
 			space = space[:left]
 		}
 		n, err := r.Read(space)
-		if n > 0 {
+		if idle++; n > 0 {
+			idle = 0
 			p.crc = crc32.Update(p.crc, table, space[:n])
 			p.size += int64(n)
 		}
 		if err != nil {
 			return err
 		}
+		if idle == maxIdleReads {
+			return io.ErrNoProgress
+		}
 	}
 	return nil
 }
+
+// maxIdleReads is how often in a row a reader may give nothing, as in bufio.
+const maxIdleReads = 100
 
 // head returns the first bytes, up to one chunk, without copying. Valid until
 // the rope's chunks are given back.

@@ -63,7 +63,9 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, errTxnDone()
 	}
 	var target Key
+	keep := u.in.Options
 	if u.in.Replace {
+		u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
 		direct := u.makeKey
 		u.makeKey = func(mediaType string) (Key, bool, error) {
 			key, _, err := direct(mediaType)
@@ -71,6 +73,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 				return Key{}, false, err
 			}
 			target = key
+			setDefault(&u.in.Name, key.Base())
 			staged, err := ParseKey(strings.TrimSuffix(key.String(), key.Base()) + "staged-" + rand.Text())
 			return staged, true, err
 		}
@@ -84,16 +87,21 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		u.bucket.discard(ctx, stored, err) // the transaction ended meanwhile
 		return Object{}, err
 	}
-	if u.in.Replace {
-		o.Key = target
-		err = txn.OnCommit(func(ctx context.Context) error {
-			if err := u.bucket.copy(ctx, stored, o.Size, u.bucket, target); err != nil {
-				return err
-			}
-			return u.bucket.remove(ctx, stored)
-		})
+	if !u.in.Replace {
+		return o, nil
 	}
-	return o, err
+	err = txn.OnCommit(func(ctx context.Context) error {
+		if err := u.bucket.copy(ctx, stored, o.Size, u.bucket, target, keep); err != nil {
+			return err
+		}
+		return u.bucket.remove(ctx, stored)
+	})
+	if err != nil {
+		u.bucket.discard(ctx, stored, err)
+		return Object{}, err
+	}
+	o.Key = target
+	return o, nil
 }
 
 func (u *upload) run(ctx context.Context) (Object, error) {
@@ -103,7 +111,10 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 	u.id = newUploadID()
 	u.in.Name = ClientName(u.in.Name)
 	u.borrower = &borrower{memory: u.store.memory}
-	u.body = &meter{ctx: ctx, from: u.in.Body, max: u.maxSize, progress: u.in.Options.Progress}
+	if faults := u.in.Options.faults(); len(faults) > 0 {
+		return Object{}, &Error{Kind: ErrConfig, Op: "save", Field: u.field, Bucket: u.bucket.name, Err: errors.Join(faults...)}
+	}
+	u.body = &meter{ctx: ctx, from: u.in.Body, max: u.bound(), progress: u.in.Options.Progress}
 
 	first := &rope{}
 	defer func() { u.borrower.drop(first.chunks) }()
@@ -120,6 +131,14 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	return u.object, nil
+}
+
+// bound returns the most bytes the content may have.
+func (u *upload) bound() int64 {
+	if u.in.Limit > 0 {
+		return min(u.maxSize, u.in.Limit)
+	}
+	return u.maxSize
 }
 
 // begin reads the first part, decides type and key from its head, and says
@@ -196,7 +215,7 @@ func (u *upload) readError(ctx context.Context, err error) error {
 	case errors.As(err, &known):
 		return err
 	case errors.Is(err, errTooLong):
-		return u.refuse(ErrTooLarge, fmt.Sprintf("the file is larger than %s", formatSize(u.maxSize)))
+		return u.refuse(ErrTooLarge, fmt.Sprintf("the file is larger than %s", formatSize(u.bound())))
 	case errors.As(err, &tooMany):
 		e.Kind, e.Detail = ErrTooLarge, fmt.Sprintf("the request is larger than %s", formatSize(tooMany.Limit))
 	case errors.As(err, &network) && network.Timeout(): // net/http ends ctx as well
@@ -260,10 +279,13 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
 		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)
-		if tries > 0 && isPrecondition(err) && u.bucket.wroteIt(ctx, key, u.id, u.in.Options.Encryption) {
-			return nil // the answer to an earlier try was lost, not the object
+		if tries > 0 && isPrecondition(err) {
+			if own, ok := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); ok {
+				u.stored(own.ETag, own.VersionID)
+				return nil // the answer to an earlier try was lost, not the object
+			}
 		}
-		u.stored(info)
+		u.stored(info.ETag, info.VersionID)
 		return err
 	})
 	if err != nil && reached(err) {
@@ -272,8 +294,8 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	return err
 }
 
-func (u *upload) stored(info minio.UploadInfo) {
-	u.object.ETag, u.object.VersionID = info.ETag, info.VersionID
+func (u *upload) stored(etag, version string) {
+	u.object.ETag, u.object.VersionID = etag, version
 	u.object.Modified = u.store.config.Now().UTC().Truncate(time.Second)
 }
 
@@ -281,7 +303,15 @@ func (u *upload) stored(info minio.UploadInfo) {
 func (u *upload) sweep(ctx context.Context, key Key, why error) {
 	ctx, cancel := u.store.afterwards(ctx, why)
 	defer cancel()
-	if u.in.Replace || !u.bucket.wroteIt(ctx, key, u.id, u.in.Options.Encryption) {
+	if u.in.Replace {
+		return
+	}
+	_, ours := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption)
+	if !ours && customerKey(u.in.Options.Encryption) != nil {
+		// A reserved place is not encrypted and cannot be looked at with a key.
+		_, ours = u.bucket.written(ctx, key, u.id, nil)
+	}
+	if !ours {
 		return
 	}
 	if err := u.bucket.remove(ctx, key); err != nil {
@@ -310,7 +340,8 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 		p.LegalHold = minio.LegalHoldEnabled
 	}
 	for name, value := range o.Metadata {
-		p.UserMetadata[name] = encodeMetadata(value)
+		// With the prefix no name of the app's can stand for another header.
+		p.UserMetadata["x-amz-meta-"+name] = encodeMetadata(value)
 	}
 	p.UserMetadata[metaUpload] = u.id
 	p.UserMetadata[metaName] = url.PathEscape(u.object.Name)

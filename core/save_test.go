@@ -99,7 +99,7 @@ func TestAStoredObjectKeepsWhatIsKnownAboutIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Name != "grüße an \"alle\".txt" || got.Type != "text/plain" || got.Size != 12 || got.ETag != saved.ETag {
+	if got.Name != "grüße an \"alle\".txt" || got.Type != "text/plain" || got.Size != 12 || got.ETag != saved.ETag || got.CRC32C != saved.CRC32C {
 		t.Errorf("stat gives %+v, want what Save gave: %+v", got, saved)
 	}
 	for name, want := range map[string]string{"owner": "Zoë 100%", "plain": "abc", "looks": "%C3%BC"} {

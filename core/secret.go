@@ -10,8 +10,9 @@ const redacted = "[redacted]"
 // Secret is a string that must not be seen: an access secret, a signing key. It
 // prints as "[redacted]" in every way Go can print it (fmt with any verb,
 // encoding/json, encoding.TextMarshaler, log/slog), and as "" where it is
-// empty. Convert it with string(s) where the value itself is needed. Safe for
-// concurrent use.
+// empty. Only fmt's verbs for a struct that holds one in an unexported field get
+// past it: fmt asks no methods of such values. Convert it with string(s) where
+// the value itself is needed. Safe for concurrent use.
 type Secret string
 
 func (s Secret) shown() string {

@@ -49,6 +49,9 @@ func Open(config Config) (*Store, error) {
 	for _, name := range c.PublicBuckets {
 		s.declare(name, true)
 	}
+	if name := c.DefaultBucket; name != "" && s.buckets[name] == nil {
+		s.declare(name, false)
+	}
 	return s, nil
 }
 
@@ -84,6 +87,9 @@ func (s *Store) connect() error {
 		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
 	}
 	s.keys, s.internal, s.external = keys, minio.Core{Client: internal}, internal
+	// Printing a Store must not show them, and fmt asks no methods of the values
+	// of unexported fields.
+	s.config.SecretKey, s.config.SigningKeys, s.config.Credentials = "", nil, nil
 	if c.ExternalEndpoint == "" {
 		return nil
 	}
@@ -144,6 +150,12 @@ func (s *Store) Faults() error {
 
 // Endpoint returns the host:port the Store talks to, for log lines.
 func (s *Store) Endpoint() string { return s.config.Endpoint }
+
+// Format writes which Store it is, whatever the verb: its fields are nobody's
+// business, and some are secret.
+func (s *Store) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "Store(%s)", s.config.Endpoint)
+}
 
 // warn logs what went wrong in work that no caller waits for.
 func (s *Store) warn(ctx context.Context, message string, err error) {

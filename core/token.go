@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -34,11 +35,12 @@ const (
 	purposeField  = 'f' // fills a field; other purposes never verify as this one
 	tokenMACBytes = 16  // half of SHA-256's output, the least RFC 2104 recommends
 	maxTokenBytes = 4096
+	maxSubject    = 1024
 )
 
 // keyring holds the derived keys; the first signs. It is not changed after it
-// was made.
-type keyring [][]byte
+// was made. It holds them by pointers so that printing a Store shows addresses.
+type keyring []*[]byte
 
 func newKeyring(secrets []Secret) (keyring, error) {
 	var ring keyring
@@ -47,7 +49,7 @@ func newKeyring(secrets []Secret) (keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("deriving a token key: %w", err)
 		}
-		ring = append(ring, key)
+		ring = append(ring, &key)
 	}
 	return ring, nil
 }
@@ -55,12 +57,12 @@ func newKeyring(secrets []Secret) (keyring, error) {
 // randomSecret makes a signing key for this process alone.
 func randomSecret() Secret { return Secret(rand.Text() + rand.Text()) }
 
-func (r keyring) sign(payload []byte) []byte { return mac(r[0], payload) }
+func (r keyring) sign(payload []byte) []byte { return mac(*r[0], payload) }
 
 func (r keyring) verify(payload, sum []byte) bool {
 	ok := false
 	for _, key := range r { // every key is tried, so that time tells nothing
-		ok = hmac.Equal(mac(key, payload), sum) || ok
+		ok = hmac.Equal(mac(*key, payload), sum) || ok
 	}
 	return ok
 }
@@ -72,8 +74,16 @@ func mac(key, payload []byte) []byte {
 }
 
 // Sign makes the token that fills this field with a stored object. An empty
-// subject lets anyone use it. It uses no network. Safe for concurrent use.
+// subject lets anyone use it. What no valid token can stand for gives "": an
+// object without a key or of another bucket, a subject of more than 1024 bytes,
+// a field with a faulty declaration. It uses no network. Safe for concurrent use.
+//
+// A token is accepted wherever the same signing keys, model, field and bucket
+// name meet, so Stores of different storages need keys of their own.
 func (f *Field) Sign(o Object, subject string) string {
+	if f.fault != nil || o.Key.IsZero() || o.Bucket != f.bucket.name || len(subject) > maxSubject {
+		return ""
+	}
 	return f.sign(o, subject, f.store.config.Now().Add(f.store.config.TokenExpiry))
 }
 
@@ -97,6 +107,9 @@ func (f *Field) sign(o Object, subject string, expires time.Time) string {
 // The subject is not checked here: compare Token.Subject with the user at hand.
 // It uses no network. Safe for concurrent use.
 func (f *Field) Verify(token string) (Token, error) {
+	if f.fault != nil {
+		return Token{}, f.fault
+	}
 	t, err := f.parse(token)
 	if err != nil {
 		return Token{}, &Error{
@@ -111,7 +124,8 @@ func (f *Field) Verify(token string) (Token, error) {
 var errBadToken = errors.New("the token is not authentic")
 
 func (f *Field) parse(token string) (Token, error) {
-	if len(token) == 0 || len(token) > maxTokenBytes {
+	// encoding/base64 passes over line breaks; a token has one spelling only.
+	if len(token) == 0 || len(token) > maxTokenBytes || strings.ContainsAny(token, "\r\n") {
 		return Token{}, errBadToken
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(token)

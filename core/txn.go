@@ -44,6 +44,18 @@ func TxnFrom(ctx context.Context) *Txn {
 	return t
 }
 
+// Commit commits the transaction ctx carries, if it carries one that has not
+// ended. A handler calls it once its row is stored, where more could fail before
+// the answer goes out: from then on the files stay, and a row never points at
+// nothing.
+func Commit(ctx context.Context) error {
+	t := TxnFrom(ctx)
+	if t == nil || t.Done() {
+		return nil
+	}
+	return t.Commit(ctx)
+}
+
 // OnCommit adds work for after the commit: it runs in the order added. Returns
 // ErrTxnDone if the transaction has ended.
 func (t *Txn) OnCommit(work func(context.Context) error) error {

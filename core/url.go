@@ -17,7 +17,8 @@ type URLOptions struct {
 	Expiry time.Duration
 	// Download makes browsers save the file under Name instead of showing it.
 	Download bool
-	// Name is the file name for Download. Default: the one stored with the object.
+	// Name is the file name for Download. Default: the browser's choice, which is
+	// the key's last segment.
 	Name string
 	// VersionID names a version of a versioned bucket.
 	VersionID string

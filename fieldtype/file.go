@@ -159,7 +159,7 @@ func (f *File[S]) Stat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o, err := field.Bucket().Stat(ctx, f.object.Key)
+	o, err := field.Stat(ctx, f.object.Key)
 	if err != nil {
 		return err
 	}

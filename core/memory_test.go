@@ -1,0 +1,326 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"testing"
+	"testing/iotest"
+)
+
+// wantIdle checks that a memory has everything back.
+func wantIdle(t *testing.T, m *memory) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.lent != 0 || m.sending != 0 || m.overdrawn != nil || len(m.waiting) != 0 {
+		t.Errorf("lent %d, sending %d, overdrawn %t, waiting %d; want none of it", m.lent, m.sending, m.overdrawn != nil, len(m.waiting))
+	}
+	if len(m.free) > keepFree {
+		t.Errorf("%d chunks are kept, the most is %d", len(m.free), keepFree)
+	}
+}
+
+func (m *memory) snapshot() (lent, waiting int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lent, len(m.waiting)
+}
+
+// waitFor yields until a memory has so many waiters.
+func waitFor(t *testing.T, m *memory, waiters int) {
+	t.Helper()
+	for {
+		if _, n := m.snapshot(); n == waiters {
+			return
+		}
+		if t.Context().Err() != nil {
+			t.Fatal("the waiters never came")
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestAHundredUploadsShareASmallMemory(t *testing.T) {
+	t.Parallel()
+	const uploads, parts, partChunks = 100, 4, int(5 * MiB / chunkSize)
+	m := newMemory(8 * MiB)
+	most, lock := 0, sync.Mutex{}
+	observe := func() {
+		lent, _ := m.snapshot()
+		lock.Lock()
+		most = max(most, lent)
+		lock.Unlock()
+	}
+	var all sync.WaitGroup
+	for i := range uploads {
+		all.Go(func() {
+			b := &borrower{memory: m}
+			var sending sync.WaitGroup
+			slot := make(chan struct{}, 1)
+			random := rand.New(rand.NewPCG(1, uint64(i)))
+			for range parts {
+				var part []*chunk
+				for range partChunks {
+					c, err := b.take(t.Context())
+					if err != nil {
+						t.Errorf("upload %d: %v", i, err)
+						return
+					}
+					c[0] = byte(i)
+					part = append(part, c)
+					observe()
+					if random.IntN(20) == 0 {
+						runtime.Gosched()
+					}
+				}
+				slot <- struct{}{}
+				b.send(part)
+				sending.Go(func() {
+					runtime.Gosched()
+					for _, c := range part {
+						if c[0] != byte(i) {
+							t.Errorf("a chunk of upload %d was lent to another meanwhile", i)
+						}
+					}
+					b.sent(part)
+					<-slot
+				})
+			}
+			sending.Wait()
+			b.drop(nil)
+		})
+	}
+	all.Wait()
+	if bound := m.limit + partChunks; most > bound {
+		t.Errorf("%d chunks were lent at once, the limit is %d and one part more is %d", most, m.limit, bound)
+	}
+	wantIdle(t, m)
+}
+
+func TestUploadsThatGiveUpReturnTheirMemory(t *testing.T) {
+	t.Parallel()
+	m := newMemory(8 * MiB)
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			b := &borrower{memory: m}
+			var part []*chunk
+			defer func() { b.drop(part) }()
+			for n := range 60 {
+				if n == i%60 {
+					go cancel()
+				}
+				c, err := b.take(ctx)
+				if err != nil {
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("the error is %v, want the cancellation", err)
+					}
+					return
+				}
+				part = append(part, c)
+			}
+		})
+	}
+	all.Wait()
+	wantIdle(t, m)
+}
+
+// full returns a memory of n chunks that are all lent in one part being sent.
+func full(t *testing.T, n int) (m *memory, finish func()) {
+	t.Helper()
+	m = &memory{limit: n}
+	b := &borrower{memory: m}
+	part := take(t, b, n)
+	b.send(part)
+	return m, func() { b.sent(part) }
+}
+
+func take(t *testing.T, b *borrower, n int) []*chunk {
+	t.Helper()
+	part := make([]*chunk, n)
+	for i := range part {
+		var err error
+		if part[i], err = b.take(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return part
+}
+
+func TestAWaiterEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	m, finish := full(t, 4)
+	why := errors.New("the client went away")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	ended := make(chan error)
+	go func() { _, err := (&borrower{memory: m}).take(ctx); ended <- err }()
+	waitFor(t, m, 1)
+	cancel(why)
+	if err := <-ended; !errors.Is(err, why) {
+		t.Errorf("the error is %v, want the cause", err)
+	}
+	waitFor(t, m, 0)
+	finish()
+	wantIdle(t, m)
+}
+
+func TestAFirstChunkGoesBeforeAllOthers(t *testing.T) {
+	t.Parallel()
+	m := &memory{limit: 6}
+	half, most, sender := &borrower{memory: m}, &borrower{memory: m}, &borrower{memory: m}
+	halfPart, mostPart := take(t, half, 1), take(t, most, 3)
+	sent := take(t, sender, 2)
+	sender.send(sent[:1])
+	sender.send(sent[1:])
+	sender.send(nil) // on its way all the time, so that nobody may exceed the limit
+
+	order := make(chan string)
+	want := func(name string) {
+		t.Helper()
+		if got := <-order; got != name {
+			t.Errorf("served is %s, want %s", got, name)
+		}
+	}
+	var extra sync.Map
+	ask := func(name string, b *borrower, waiters int) {
+		go func() {
+			c, err := b.take(t.Context())
+			if err != nil {
+				t.Error(err)
+			}
+			extra.Store(name, c)
+			order <- name
+		}()
+		waitFor(t, m, waiters)
+	}
+	fresh := &borrower{memory: m}
+	ask("the half full one", half, 1)
+	ask("the fullest one", most, 2)
+	ask("the one that has nothing", fresh, 3)
+
+	sender.sent(sent[:1])
+	want("the one that has nothing")
+	sender.sent(sent[1:])
+	want("the fullest one")
+	c, _ := extra.Load("the fullest one")
+	most.send(append(mostPart, c.(*chunk)))
+	most.sent(append(mostPart, c.(*chunk)))
+	want("the half full one")
+
+	c, _ = extra.Load("the half full one")
+	half.drop(append(halfPart, c.(*chunk)))
+	c, _ = extra.Load("the one that has nothing")
+	fresh.drop([]*chunk{c.(*chunk)})
+	sender.sent(nil)
+	wantIdle(t, m)
+}
+
+func TestOneUploadExceedsTheLimitWhereNoneCouldFinish(t *testing.T) {
+	t.Parallel()
+	m := &memory{limit: 4}
+	a, b := &borrower{memory: m}, &borrower{memory: m}
+	parts := map[*borrower][]*chunk{a: take(t, a, 3), b: take(t, b, 1)}
+
+	// Every chunk lies in a part that is being filled. The fuller one goes on.
+	parts[a] = append(parts[a], take(t, a, 5)...)
+	if lent, _ := m.snapshot(); lent != 9 {
+		t.Errorf("%d chunks are lent, want 9: the part of 8 and the chunk of the other", lent)
+	}
+	done := make(chan *chunk)
+	go func() { c, _ := b.take(t.Context()); done <- c }()
+	waitFor(t, m, 1)
+	a.send(parts[a])
+	if _, n := m.snapshot(); n != 1 {
+		t.Error("a second upload went over the limit while a part was being sent")
+	}
+	a.sent(parts[a])
+	b.drop(append(parts[b], <-done))
+	wantIdle(t, m)
+}
+
+func TestAnUploadThatDropsOutAllowsTheNextToExceedTheLimit(t *testing.T) {
+	t.Parallel()
+	m := &memory{limit: 2}
+	a, b := &borrower{memory: m}, &borrower{memory: m}
+	pa, pb := take(t, a, 1), take(t, b, 1)
+	pa = append(pa, take(t, a, 2)...) // over the limit
+	done := make(chan *chunk)
+	go func() { c, _ := b.take(t.Context()); done <- c }()
+	waitFor(t, m, 1)
+	a.drop(pa)
+	pb = append(pb, <-done)
+	pb = append(pb, take(t, b, 3)...)
+	b.drop(pb)
+	wantIdle(t, m)
+}
+
+func TestFreeChunksAreReused(t *testing.T) {
+	t.Parallel()
+	m := newMemory(8 * MiB)
+	b := &borrower{memory: m}
+	part := take(t, b, 3)
+	b.drop(part)
+	for _, c := range take(t, b, 3) {
+		if c != part[0] && c != part[1] && c != part[2] {
+			t.Error("a new chunk was made though there was a free one")
+		}
+	}
+}
+
+func TestARopeHoldsWhatWasRead(t *testing.T) {
+	t.Parallel()
+	content := make([]byte, 3*chunkSize+17)
+	for i := range content {
+		content[i] = byte(i * 7)
+	}
+	for name, wrap := range map[string]func(io.Reader) io.Reader{
+		"whole": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "with the end at once": iotest.DataErrReader,
+	} {
+		for _, want := range []int64{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 3 * chunkSize, int64(len(content)), 4 * chunkSize} {
+			m := newMemory(8 * MiB)
+			b := &borrower{memory: m}
+			p := &rope{}
+			r := wrap(bytes.NewReader(content))
+			err := p.fill(t.Context(), b, r, want/2)
+			if err == nil {
+				err = p.fill(t.Context(), b, r, want)
+			}
+			has := min(want, int64(len(content)))
+			if (err != nil && err != io.EOF) || p.size != has || (want > has && err != io.EOF) {
+				t.Errorf("%s: filled with %d of %d: %v", name, p.size, want, err)
+			}
+			got, err := io.ReadAll(&ropeReader{rope: p})
+			if err != nil || !bytes.Equal(got, content[:has]) {
+				t.Errorf("%s: of %d bytes, %d were read back, %v", name, has, len(got), err)
+			}
+			if want := min(has, chunkSize); int64(len(p.head())) != want {
+				t.Errorf("%s: the head has %d bytes, want %d", name, len(p.head()), want)
+			}
+			b.drop(p.chunks)
+			wantIdle(t, m)
+		}
+	}
+}
+
+func TestAReaderThatFailsEndsTheFilling(t *testing.T) {
+	t.Parallel()
+	m := newMemory(8 * MiB)
+	b := &borrower{memory: m}
+	broken := errors.New("broken")
+	p := &rope{}
+	if err := p.fill(t.Context(), b, io.MultiReader(bytes.NewReader([]byte("abc")), iotest.ErrReader(broken)), 10); !errors.Is(err, broken) {
+		t.Errorf("the error is %v, want the reader's", err)
+	}
+	if string(p.head()) != "abc" {
+		t.Errorf("it holds %q, want what came before", p.head())
+	}
+	b.drop(p.chunks)
+	wantIdle(t, m)
+}
