@@ -421,7 +421,7 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 		return source, err
 	}
 	if replace == KeepExisting {
-		if _, err := to.reserve(ctx, key, newUploadID()); err != nil {
+		if _, err := to.reserve(ctx, key, newUploadID(), nil); err != nil {
 			if KindOf(err) == ErrPrecondition {
 				return Object{}, &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
 			}
@@ -496,15 +496,18 @@ func (b *Bucket) Move(ctx context.Context, from Key, to *Bucket, key Key, replac
 
 // reserve takes a free key by an empty object that id marks, and returns its
 // ETag; ErrPrecondition if the key is taken. What is written there afterwards
-// replaces it atomically.
-func (b *Bucket) reserve(ctx context.Context, key Key, id string) (etag string, err error) {
-	options := minio.PutObjectOptions{DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}}
+// replaces it atomically. It is encrypted as that will be, since a server looks
+// at it with that one's key.
+func (b *Bucket) reserve(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (etag string, err error) {
+	options := minio.PutObjectOptions{
+		DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}, ServerSideEncryption: encryption,
+	}
 	options.SetMatchETagExcept("*")
 	err = b.store.retry(ctx, b.at("reserve", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
-			if own, ok := b.written(ctx, key, id, nil); ok {
+			if own, ok := b.written(ctx, key, id, encryption); ok {
 				etag = own.ETag
 				return nil
 			}

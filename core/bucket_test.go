@@ -294,6 +294,8 @@ func TestOptionsOfOneSaveAreChecked(t *testing.T) {
 		"a part size above S3's":      {PartSize: 6 << 30},
 		"less than no parallel parts": {ParallelParts: -1},
 		"eleven tags":                 {Tags: many},
+		"a tag S3 does not take":      {Tags: map[string]string{"a": "b & c"}},
+		"a tag without a name":        {Tags: map[string]string{"": "b"}},
 		"the library's own metadata":  {Metadata: map[string]string{"Filefield-Name": "x"}},
 		"a name that is no header's":  {Metadata: map[string]string{"a b": "x"}},
 		"a name with a line break":    {Metadata: map[string]string{"a\r\nb": "x"}},

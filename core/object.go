@@ -11,6 +11,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
+	"github.com/minio/minio-go/v7/pkg/tags"
 )
 
 // Object is what is known about one stored file. The zero value stands for no
@@ -49,7 +50,8 @@ type ObjectOptions struct {
 	// ASCII. All metadata together at most 2 KiB (S3's limit). Names starting with
 	// "filefield-" are the library's own.
 	Metadata map[string]string
-	// Tags are the object's tags, at most 10 (S3's limit).
+	// Tags are the object's tags, at most 10 of letters, digits, spaces and
+	// + - = . _ : / @ (S3's limits).
 	Tags map[string]string
 	// CacheControl is sent to browsers by the storage.
 	CacheControl string
@@ -87,6 +89,10 @@ func (o ObjectOptions) faults() []error {
 		"Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", o.PartSize)
 	fault(o.ParallelParts < 0, "Options.ParallelParts is %d", o.ParallelParts)
 	fault(len(o.Tags) > 10, "Options.Tags has %d tags: S3 keeps at most 10", len(o.Tags))
+	if len(o.Tags) > 0 {
+		_, err := tags.NewTags(o.Tags, true) // what it refuses, the client would drop in silence
+		fault(err != nil && len(o.Tags) <= 10, "Options.Tags: %w", err)
+	}
 	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
 		fault(strings.HasPrefix(strings.ToLower(name), "filefield-"), "Options.Metadata %q: names starting with filefield- are the library's own", name)
 		fault(!metadataName(name), "Options.Metadata %q: a name consists of ASCII letters, digits, '-', '_' and '.'", name)

@@ -306,12 +306,7 @@ func (u *upload) sweep(ctx context.Context, key Key, why error) {
 	if u.in.Replace {
 		return
 	}
-	_, ours := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption)
-	if !ours && customerKey(u.in.Options.Encryption) != nil {
-		// A reserved place is not encrypted and cannot be looked at with a key.
-		_, ours = u.bucket.written(ctx, key, u.id, nil)
-	}
-	if !ours {
+	if _, ours := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); !ours {
 		return
 	}
 	if err := u.bucket.remove(ctx, key); err != nil {

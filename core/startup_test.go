@@ -220,7 +220,9 @@ func TestAStartReportsEveryBucketThatFails(t *testing.T) {
 func TestAStartFailsInTimeWhereStorageDoesNotAnswer(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	store := openStoreOn(t, s, s3test.BlackHole(t), func(c *core.Config) { c.Timeout, c.PrivateBuckets = 300*time.Millisecond, []string{"one-bucket", "two-bucket"} })
+	store := openStoreOn(t, s, s3test.BlackHole(t), func(c *core.Config) {
+		c.Timeout, c.PrivateBuckets = 300*time.Millisecond, []string{"one-bucket", "two-bucket"}
+	})
 	for what, do := range map[string]func(context.Context) error{"start": store.Startup(core.StartupConfig{}).Start, "check": store.Check} {
 		start := time.Now()
 		wantKind(t, what, do(t.Context()), core.ErrUnavailable)

@@ -18,8 +18,11 @@ type Store struct {
 	config   Config
 	internal minio.Core    // carries the traffic
 	external *minio.Client // signs URLs, sends nothing
-	memory   *memory
-	keys     keyring
+	// publicBase is what URLs of public buckets start with.
+	publicBase string
+
+	memory *memory
+	keys   keyring
 
 	mu      sync.Mutex
 	buckets map[string]*Bucket
@@ -90,6 +93,7 @@ func (s *Store) connect() error {
 	// Printing a Store must not show them, and fmt asks no methods of the values
 	// of unexported fields.
 	s.config.SecretKey, s.config.SigningKeys, s.config.Credentials = "", nil, nil
+	s.publicBase = externalBase(internal)
 	if c.ExternalEndpoint == "" {
 		return nil
 	}
@@ -98,6 +102,7 @@ func (s *Store) connect() error {
 	if err != nil {
 		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
 	}
+	s.publicBase = externalBase(s.external)
 	return nil
 }
 

@@ -58,7 +58,7 @@ func (b *Bucket) URL(ctx context.Context, key Key, options URLOptions) (string, 
 
 // publicURL joins the endpoint, the bucket and the escaped key.
 func (b *Bucket) publicURL(key Key) string {
-	base := externalBase(b.store.external)
+	base := b.store.publicBase
 	path := EscapePath(key.String())
 	var s strings.Builder
 	s.Grow(len(base) + len(b.name) + len(path) + 2)
@@ -70,6 +70,12 @@ func (b *Bucket) publicURL(key Key) string {
 	return s.String()
 }
 
+// externalBase returns the scheme and host of public URLs, without the scheme's
+// own port, as browsers and signatures have it.
 func externalBase(c *minio.Client) string {
-	return strings.TrimSuffix(c.EndpointURL().String(), "/")
+	u := c.EndpointURL()
+	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		u.Host = strings.TrimSuffix(u.Host, ":"+port)
+	}
+	return u.Scheme + "://" + u.Host
 }

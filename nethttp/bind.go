@@ -8,6 +8,8 @@ import (
 	"mime"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/gorilla/schema"
@@ -21,82 +23,116 @@ var formDecoder = sync.OnceValue(func() *schema.Decoder {
 	d := schema.NewDecoder()
 	d.SetAliasTag("form")
 	d.IgnoreUnknownKeys(true)
+	d.MaxSize(defaultFields) // "list.15999.name" would make 16,000 elements
 	return d
 })
 
 const maxBindJSON = defaultText
 
 // Bind fills the struct dst points to from the request: from JSON by its json
-// tags, from a form by its form tags (nested fields as "a.b", lists as "a.0").
-// Fields the request does not mention stay as they are. File fields take tokens
-// only, and a token bound to a subject only under that subject's context
-// (core.WithSubject).
+// tags, from a form by its form tags (nested fields as "a.b", lists of structs as
+// "a.0.b", lists of values and files by one name given several times). Fields the
+// request does not mention stay as they are. File fields take tokens only, and a
+// token bound to a subject only under that subject's context (core.WithSubject).
+// For a form, what dst holds must not point back at itself.
 //
-// Errors: ErrMalformed, ErrType (neither a form nor JSON), ErrTooLarge, and
-// Invalid with every value that could not be read.
+// Errors: ErrMalformed, ErrType (neither a form nor JSON), ErrTooLarge (JSON of
+// more than 2.5 MiB), what a file field in JSON says (ErrToken, ErrTooMany),
+// Invalid with the values that could not be read, and ErrConfig where dst is no
+// pointer to a struct or nobody has read a multipart form.
 func Bind(r *http.Request, dst any) error {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
+	tag := "form"
 	switch mediaType {
 	case "application/json":
-		err = bindJSON(r, dst)
+		err, tag = bindJSON(r, dst), "json"
 	case "multipart/form-data", "application/x-www-form-urlencoded":
-		err = bindForm(r, dst)
+		err = bindForm(r, mediaType, dst)
 	default:
 		err = &core.Error{Kind: core.ErrType, Op: "bind", Detail: "the body is neither a form nor JSON"}
 	}
 	if err != nil {
 		return err
 	}
-	return claim(r.Context(), reflect.ValueOf(dst), "")
+	c := claims{ctx: r.Context(), tag: tag, seen: map[uintptr]bool{}}
+	return c.of(reflect.ValueOf(dst), "")
 }
 
 func bindJSON(r *http.Request, dst any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, maxBindJSON))
+	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBindJSON))
 	err := d.Decode(dst)
-	if err == nil && d.More() {
-		err = errors.New("more than one value")
+	if err == nil {
+		if _, err = d.Token(); err == nil {
+			err = errors.New("more than one value")
+		} else if err == io.EOF {
+			return nil
+		}
 	}
-	var large *http.MaxBytesError
-	var wrong *json.UnmarshalTypeError
+	var (
+		large *http.MaxBytesError
+		wrong *json.UnmarshalTypeError
+		fault *json.InvalidUnmarshalError
+	)
 	switch {
-	case err == nil:
-		return nil
-	case core.KindOf(err) == core.ErrToken:
+	case core.KindOf(err) != 0: // a file field says what is wrong
 		return err
 	case errors.As(err, &large):
 		return errBody(r, err)
+	case errors.As(err, &fault):
+		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
 	case errors.As(err, &wrong):
 		return core.Invalid{{Field: wrong.Field, Code: core.ErrInvalid.Code(), Message: "This value is of the wrong kind."}}
 	}
 	return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
 }
 
-func bindForm(r *http.Request, dst any) error {
-	if r.MultipartForm == nil && r.PostForm == nil {
-		// Uploads has not run. Reading the form here would put files on disk.
+func bindForm(r *http.Request, mediaType string, dst any) error {
+	if r.MultipartForm == nil && mediaType == "multipart/form-data" {
+		// Reading the form here would put files on disk.
+		return &core.Error{
+			Kind: core.ErrConfig, Op: "bind", Err: errors.New("nobody has read the multipart form"),
+			Advice: "mount Uploads on this route; without fields, where its forms bring no files",
+		}
+	}
+	if r.PostForm == nil {
 		if err := r.ParseForm(); err != nil {
+			if large := new(http.MaxBytesError); errors.As(err, &large) {
+				return errBody(r, err)
+			}
 			return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the form's encoding is broken", Err: err}
 		}
 	}
+	var invalid core.Invalid
 	err := formDecoder().Decode(dst, r.PostForm)
-	var several schema.MultiError
-	if !errors.As(err, &several) {
-		if err != nil {
-			return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
+	if several := schema.MultiError(nil); errors.As(err, &several) {
+		for name, one := range several {
+			invalid = append(invalid, unreadable(name, one))
 		}
+	} else if err != nil {
+		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
+	}
+	invalid = append(invalid, bindLists(reflect.ValueOf(dst), "", r.PostForm)...)
+	if len(invalid) == 0 {
 		return nil
 	}
-	var invalid core.Invalid
-	for name, one := range several {
-		e := core.FieldError{Field: name, Code: core.ErrInvalid.Code(), Message: "This value cannot be read."}
-		if core.KindOf(one) == core.ErrToken {
-			e.Code, e.Message = core.ErrToken.Code(), "This is not a valid file of this field; choose the file again."
-		}
-		invalid = append(invalid, e)
-	}
+	slices.SortFunc(invalid, func(a, b core.FieldError) int { return strings.Compare(a.Field, b.Field) })
 	return invalid
 }
+
+// unreadable says why a value of the form could not be read.
+func unreadable(name string, err error) core.FieldError {
+	var conversion schema.ConversionError // does not unwrap
+	if errors.As(err, &conversion) {
+		err = conversion.Err
+	}
+	if core.KindOf(err) == core.ErrToken {
+		return core.FieldError{Field: name, Code: core.ErrToken.Code(), Message: badToken}
+	}
+	return core.FieldError{Field: name, Code: core.ErrInvalid.Code(), Message: "This value cannot be read."}
+}
+
+const badToken = "This is not a valid file of this field; choose the file again."
 
 // Claimer is a value that has to be confirmed with the request's context before
 // it may be used: a file field whose token is bound to a subject.
@@ -105,32 +141,46 @@ type Claimer interface {
 	Claim(ctx context.Context) error
 }
 
-// claim calls Claim on every Claimer in v.
-func claim(ctx context.Context, v reflect.Value, name string) error {
+// claims calls Claim on every Claimer in a value. Names of fields are those of
+// the tag.
+type claims struct {
+	ctx  context.Context
+	tag  string
+	seen map[uintptr]bool // pointers: models point back at each other
+}
+
+func (c *claims) of(v reflect.Value, name string) error {
 	if !v.IsValid() {
 		return nil
 	}
 	if v.CanAddr() && v.Addr().CanInterface() {
-		if c, ok := v.Addr().Interface().(Claimer); ok {
-			if err := c.Claim(ctx); err != nil {
-				return core.Invalid{{Field: name, Code: core.ErrToken.Code(), Message: "This is not a valid file of this field; choose the file again."}}
+		if claimer, ok := v.Addr().Interface().(Claimer); ok {
+			if err := claimer.Claim(c.ctx); err != nil {
+				return core.Invalid{{Field: name, Code: core.ErrToken.Code(), Message: badToken}}
 			}
 			return nil
 		}
 	}
 	switch v.Kind() {
-	case reflect.Pointer, reflect.Interface:
-		return claim(ctx, v.Elem(), name)
+	case reflect.Pointer:
+		if c.seen[v.Pointer()] {
+			return nil
+		}
+		c.seen[v.Pointer()] = true
+		return c.of(v.Elem(), name)
+	case reflect.Interface:
+		return c.of(v.Elem(), name)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := claim(ctx, v.Index(i), name); err != nil {
+			if err := c.of(v.Index(i), name); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			if f := v.Type().Field(i); f.IsExported() {
-				if err := claim(ctx, v.Field(i), formName(f)); err != nil {
+			// Decoders fill what an embedded struct exports, exported itself or not.
+			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
+				if err := c.of(v.Field(i), nameIn(c.tag, f)); err != nil {
 					return err
 				}
 			}
@@ -139,11 +189,9 @@ func claim(ctx context.Context, v reflect.Value, name string) error {
 	return nil
 }
 
-func formName(f reflect.StructField) string {
-	for _, tag := range []string{"form", "json"} {
-		if name := f.Tag.Get(tag); name != "" {
-			return name
-		}
+func nameIn(tag string, f reflect.StructField) string {
+	if name, _, _ := strings.Cut(f.Tag.Get(tag), ","); name != "" {
+		return name
 	}
 	return f.Name
 }

@@ -169,12 +169,17 @@ func (a *app) post(t testing.TB, contentType string, body io.Reader) *answer {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
+	return readAnswer(t, res)
+}
+
+func readAnswer(t testing.TB, res *http.Response) *answer {
+	t.Helper()
 	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := &answer{status: res.StatusCode, header: res.Header, body: string(text)}
-	if strings.HasPrefix(res.Header.Get("Content-Type"), core.ProblemMediaType) {
+	if len(text) > 0 && strings.HasPrefix(res.Header.Get("Content-Type"), core.ProblemMediaType) {
 		if err := json.Unmarshal(text, &out.problem); err != nil {
 			t.Fatalf("problem %q: %v", text, err)
 		}

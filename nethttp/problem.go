@@ -16,6 +16,9 @@ const retryAfter = "5"
 // ErrorFunc. If the client has gone, nothing is written that anyone reads.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	p := core.ProblemOf(err)
+	if p.Status < http.StatusOK || p.Status > 999 { // net/http panics on those
+		p.Status = http.StatusInternalServerError
+	}
 	h := w.Header()
 	h.Del("Content-Length")
 	h.Set("Content-Type", core.ProblemMediaType)
@@ -81,10 +84,7 @@ func unwrapWriter(w http.ResponseWriter) http.ResponseWriter {
 
 // errBody says that err came from reading the request's body.
 func errBody(r *http.Request, err error) error {
-	var (
-		known *core.Error
-		large *http.MaxBytesError
-	)
+	var large *http.MaxBytesError
 	e := &core.Error{Op: "read request", Err: err}
 	switch timeout := isTimeout(err); {
 	case errors.As(err, &large):
@@ -93,7 +93,7 @@ func errBody(r *http.Request, err error) error {
 		e.Kind, e.Detail = core.ErrSlow, "no data arrived for too long"
 	case r.Context().Err() != nil:
 		e.Kind = core.ErrCanceled
-	case errors.As(err, &known):
+	case core.KindOf(err) != 0:
 		return err
 	default:
 		e.Kind, e.Detail = core.ErrMalformed, "the request could not be read to its end"

@@ -22,14 +22,17 @@ import (
 //
 // Errors before the answer has begun are returned, for Handle to render.
 func ServeFile(w http.ResponseWriter, r *http.Request, field *core.Field, object core.Object) error {
-	options, err := conditions(r)
+	if object.Key.IsZero() {
+		return &core.Error{Kind: core.ErrNotFound, Op: "serve", Field: field.Name(), Err: errors.New("there is no file")}
+	}
+	options, ranged, err := conditions(r)
 	if err != nil {
 		return err
 	}
 	f, err := field.Open(r.Context(), object.Key, options)
 	if core.KindOf(err) == core.ErrNotModified {
-		serveHeaders(w.Header(), field, object)
-		w.WriteHeader(http.StatusNotModified)
+		// The row may know no tag and time, or older ones.
+		notModified(w, field, core.Object{ETag: options.IfNoneMatch})
 		return nil
 	}
 	if err != nil {
@@ -41,11 +44,15 @@ func ServeFile(w http.ResponseWriter, r *http.Request, field *core.Field, object
 		object.Name = f.Name
 	}
 	object.Type, object.ETag, object.Modified = f.Type, f.ETag, f.Modified
+	if since := options.IfModifiedSince; !since.IsZero() && !f.Modified.After(since) {
+		notModified(w, field, object) // some storage compares fractions of a second, which no header has
+		return nil
+	}
 	h := w.Header()
 	serveHeaders(h, field, object)
 	h.Set("Content-Length", strconv.FormatInt(f.Length, 10))
 	status := http.StatusOK
-	if f.Length != f.Size {
+	if ranged && f.Length > 0 {
 		status = http.StatusPartialContent
 		h.Set("Content-Range", "bytes "+strconv.FormatInt(f.Offset, 10)+"-"+
 			strconv.FormatInt(f.Offset+f.Length-1, 10)+"/"+strconv.FormatInt(f.Size, 10))
@@ -60,6 +67,11 @@ func ServeFile(w http.ResponseWriter, r *http.Request, field *core.Field, object
 	return nil
 }
 
+func notModified(w http.ResponseWriter, field *core.Field, object core.Object) {
+	cacheHeaders(w.Header(), field, object)
+	w.WriteHeader(http.StatusNotModified)
+}
+
 func serveHeaders(h http.Header, field *core.Field, object core.Object) {
 	h.Set("Content-Type", core.SafeServeType(object.Type))
 	h.Set("Content-Disposition", core.ContentDisposition(!core.InlineType(object.Type), object.Name))
@@ -67,8 +79,16 @@ func serveHeaders(h http.Header, field *core.Field, object core.Object) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Accept-Ranges", "bytes")
+	cacheHeaders(h, field, object)
+}
+
+// cacheHeaders sets what an answer of 304 has as well. It has nothing else:
+// caches take a 304's headers over into what they keep, and the row need not
+// know the stored type (RFC 9110, 15.4.5; RFC 9111, 4.3.4).
+func cacheHeaders(h http.Header, field *core.Field, object core.Object) {
 	h.Set("Cache-Control", "private, no-cache")
-	if field.Bucket().Public() {
+	// A cookie that a shared cache kept would be handed to others.
+	if field.Bucket().Public() && len(h["Set-Cookie"]) == 0 {
 		h.Set("Cache-Control", "public, no-cache")
 	}
 	if object.ETag != "" {
@@ -80,10 +100,11 @@ func serveHeaders(h http.Header, field *core.Field, object core.Object) {
 }
 
 // conditions reads the request's range and preconditions (RFC 9110, 13 and 14).
-func conditions(r *http.Request) (core.OpenOptions, error) {
-	var o core.OpenOptions
-	if etag := singleETag(r.Header.Get("If-None-Match")); etag != "" {
-		o.IfNoneMatch = etag
+// ranged says that a range is asked for, which may be the whole file.
+func conditions(r *http.Request) (o core.OpenOptions, ranged bool, err error) {
+	// If-Modified-Since counts only without If-None-Match, whatever that holds.
+	if tags := r.Header.Get("If-None-Match"); tags != "" {
+		o.IfNoneMatch = singleETag(tags)
 	} else if since, err := http.ParseTime(r.Header.Get("If-Modified-Since")); err == nil {
 		o.IfModifiedSince = since
 	}
@@ -92,25 +113,31 @@ func conditions(r *http.Request) (core.OpenOptions, error) {
 	// If-Range asks for the range of one version only; the whole file is always
 	// a right answer, and the one given where the version is not checked.
 	if spec == "" || r.Header.Get("If-Range") != "" || r.Method != http.MethodGet {
-		return o, nil
+		return o, false, nil
 	}
-	offset, length, ok, err := parseRange(spec)
+	o.Offset, o.Length, ranged, err = parseRange(spec)
 	if err != nil {
-		return o, &core.Error{Kind: core.ErrRange, Op: "serve", Detail: "one range in bytes is served at a time", Err: err}
+		return o, false, &core.Error{Kind: core.ErrRange, Op: "serve", Detail: "one range in bytes is served at a time", Err: err}
 	}
-	if ok {
-		o.Offset, o.Length = offset, length
-	}
-	return o, nil
+	return o, ranged, nil
 }
 
-// singleETag returns the one strong or weak tag of the header, without its quotes.
+// maxETag is longer than any storage's tag.
+const maxETag = 256
+
+// singleETag returns the one strong or weak tag of the header, without its
+// quotes, or "". A tag with spaces or beyond ASCII, which no storage makes, is
+// none: it would break the signature of the request it is handed on with.
 func singleETag(header string) string {
 	tag := strings.TrimPrefix(strings.TrimSpace(header), "W/")
-	if len(tag) < 2 || tag[0] != '"' || tag[len(tag)-1] != '"' || strings.Contains(tag[1:len(tag)-1], `"`) {
+	if len(tag) < 2 || len(tag) > maxETag || tag[0] != '"' || tag[len(tag)-1] != '"' {
 		return ""
 	}
-	return tag[1 : len(tag)-1]
+	tag = tag[1 : len(tag)-1]
+	if strings.ContainsFunc(tag, func(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }) {
+		return ""
+	}
+	return tag
 }
 
 var errRange = errors.New("not a single range of bytes")

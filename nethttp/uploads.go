@@ -57,13 +57,14 @@ type Receiver struct {
 	fields map[string]*core.Field
 	limits Limits
 	parser *formdata.Parser
+	config Config
 	fault  error
 }
 
 // Receiver returns the Receiver of a route whose forms bring files of these
 // fields. Faults in the declarations are the error of every Receive.
 func (c Config) Receiver(fields ...*core.Field) *Receiver {
-	rc := &Receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields)}
+	rc := &Receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields), config: c}
 	var faults []error
 	for _, f := range fields {
 		if rc.fields[f.Name()] != nil {
@@ -95,6 +96,9 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if rc.fault != nil {
 		return rc.fault
 	}
+	if len(r.Header["Content-Type"]) > 1 { // whoever else reads the request may go by the other
+		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the request has two Content-Type headers"}
+	}
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Type"))), "multipart/"):
@@ -109,6 +113,12 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
+	if r.MultipartForm != nil {
+		return &core.Error{
+			Kind: core.ErrConfig, Op: "read request", Err: errors.New("the form has been read already, its files are lost"),
+			Advice: "mount Uploads once, and outside of middleware that reads the form (CSRF, method override)",
+		}
+	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "a form must not be compressed as a whole"}
 	}
@@ -121,27 +131,21 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > rc.limits.Request {
 		return tooLarge("the request is larger than", rc.limits.Request)
 	}
-	body := &patientBody{
-		body: http.MaxBytesReader(unwrapWriter(w), r.Body, rc.limits.Request),
-		conn: http.NewResponseController(w), idle: rc.limits.Idle,
-	}
+	body := rc.body(w, r, rc.limits.Request)
 	defer body.done()
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
 
-	in := &intake{Receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
-	for {
-		part, err := form.Next()
-		if err == io.EOF {
-			break
-		}
-		if err == nil {
-			err = in.take(part)
-		}
-		if err != nil {
-			return errBody(r, err)
-		}
+	// A transaction of its own within the request's: nothing stays of a refused
+	// form, whatever status the refusal is given.
+	saving, exchange := rc.config.Begin(r)
+	defer exchange.Finish()
+	in := &intake{Receiver: rc, r: saving, values: url.Values{}, counts: map[string]int{}}
+	if err := in.takeAll(form); err != nil {
+		exchange.end(false)
+		return errBody(r, err)
 	}
+	exchange.end(true)
 	setForm(r, in.values)
 	return nil
 }
@@ -151,11 +155,13 @@ func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength > rc.limits.Text {
 		return tooLarge("the form's text is larger than", rc.limits.Text)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(unwrapWriter(w), r.Body, rc.limits.Text))
+	body := rc.body(w, r, rc.limits.Text)
+	defer body.done()
+	raw, err := io.ReadAll(body)
 	if err != nil {
 		return errBody(r, err)
 	}
-	text := strings.TrimRight(string(body), "\r\n")
+	text := strings.TrimRight(string(raw), "\r\n")
 	if n := strings.Count(text, "&") + 1; n > rc.limits.Fields && text != "" {
 		return tooMany("the form has more values than", rc.limits.Fields)
 	}
@@ -185,6 +191,21 @@ type intake struct {
 	texts  int
 	files  int
 	text   int64
+}
+
+func (in *intake) takeAll(form *formdata.Reader) error {
+	for {
+		part, err := form.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = in.take(part)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (in *intake) take(part *formdata.Part) error {
@@ -302,6 +323,14 @@ type patientBody struct {
 	body io.Reader
 	conn *http.ResponseController
 	idle time.Duration
+}
+
+// body bounds the request's body in bytes and in time.
+func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
+	return &patientBody{
+		body: http.MaxBytesReader(unwrapWriter(w), r.Body, limit),
+		conn: http.NewResponseController(w), idle: rc.limits.Idle,
+	}
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
