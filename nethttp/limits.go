@@ -26,8 +26,9 @@ type Limits struct {
 	Files int
 	// Header is the most bytes of a part's headers. Default 16 KiB.
 	Header int64
-	// Idle is the longest time without a byte from the client. Default 30 s;
-	// negative for none.
+	// Idle is the longest time a client may take for its next 16 KiB, or for the
+	// end of its body. Default 30 s; negative for none. It takes the place of the
+	// server's ReadTimeout for the body, which would cut a long upload that moves.
 	Idle time.Duration
 }
 

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/formdata"
@@ -106,7 +104,7 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	case mediaType == "application/x-www-form-urlencoded" && r.Body != nil:
 		return rc.urlencoded(w, r)
 	case r.Body != nil:
-		r.Body = http.MaxBytesReader(unwrapWriter(w), r.Body, rc.limits.Text)
+		r.Body = rc.body(w, r, rc.limits.Text)
 	}
 	return nil
 }
@@ -143,10 +141,11 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	in := &intake{Receiver: rc, r: saving, values: url.Values{}, counts: map[string]int{}}
 	if err := in.takeAll(form); err != nil {
 		exchange.end(false)
+		in.setForm(r, in.withoutFiles()) // for a page that shows the form again
 		return errBody(r, err)
 	}
 	exchange.end(true)
-	setForm(r, in.values)
+	in.setForm(r, in.values)
 	return nil
 }
 
@@ -178,174 +177,6 @@ func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	r.PostForm = in.values
-	r.Form = withQuery(r, in.values)
+	r.Form = in.withQuery(in.values)
 	return nil
-}
-
-// intake is the form of one request as far as it has been read.
-type intake struct {
-	*Receiver
-	r      *http.Request
-	values url.Values
-	counts map[string]int // files and tokens by field
-	texts  int
-	files  int
-	text   int64
-}
-
-func (in *intake) takeAll(form *formdata.Reader) error {
-	for {
-		part, err := form.Next()
-		if err == io.EOF {
-			return nil
-		}
-		if err == nil {
-			err = in.take(part)
-		}
-		if err != nil {
-			return err
-		}
-	}
-}
-
-func (in *intake) take(part *formdata.Part) error {
-	if part.IsFile {
-		return in.file(part)
-	}
-	// One byte more than allowed tells a value that is too long.
-	value, err := io.ReadAll(io.LimitReader(part, in.limits.Text-in.text+1))
-	if err != nil {
-		return err
-	}
-	// Django counts a field's name, its value and the two signs that join them.
-	in.text += int64(len(part.Name) + len(value) + 2)
-	if in.text > in.limits.Text {
-		return tooLarge("the form's text is larger than", in.limits.Text)
-	}
-	if in.texts++; in.texts > in.limits.Fields {
-		return tooMany("the form has more values than", in.limits.Fields)
-	}
-	return in.value(part.Name, string(value))
-}
-
-// value keeps a text value. Under a file field's name only a valid token is one.
-func (in *intake) value(name, value string) error {
-	field := in.fields[name]
-	if field == nil {
-		in.values.Add(name, value)
-		return nil
-	}
-	if value == "" {
-		return nil
-	}
-	token, err := field.Verify(value)
-	if err != nil || (token.Subject != "" && token.Subject != core.SubjectFrom(in.r.Context())) {
-		return core.Invalid{{
-			Field: name, Code: core.ErrToken.Code(),
-			Message: "No file was submitted. Check the encoding type on the form.",
-		}}
-	}
-	if err := in.count(field); err != nil {
-		return err
-	}
-	// The subject has been checked here, where it is known; binders don't know it.
-	in.values.Add(name, field.Sign(token.Object, ""))
-	return nil
-}
-
-// file streams one file. An input without a chosen file is none.
-func (in *intake) file(part *formdata.Part) error {
-	name := core.ClientName(part.FileName)
-	if name == "" {
-		return nil
-	}
-	field := in.fields[part.Name]
-	if field == nil {
-		return core.Invalid{{Field: part.Name, Code: core.ErrInvalid.Code(), Message: "No file is expected here."}}
-	}
-	if in.files++; in.files > in.limits.Files {
-		return tooMany("the form has more files than", in.limits.Files)
-	}
-	if err := in.count(field); err != nil {
-		return err
-	}
-	object, err := field.Save(in.r.Context(), core.Upload{
-		Body: part, Name: name, Limit: max(in.r.ContentLength, 0), Form: in.values,
-	})
-	if err != nil {
-		return err
-	}
-	in.values.Add(part.Name, field.Sign(object, ""))
-	return nil
-}
-
-func (in *intake) count(field *core.Field) error {
-	if in.counts[field.Name()]++; in.counts[field.Name()] <= field.Config().MaxFiles {
-		return nil
-	}
-	err := tooMany("the most files of this field is", field.Config().MaxFiles)
-	err.Field = field.Name()
-	return err
-}
-
-// setForm makes the request look as if its files had been text all along.
-// ParseMultipartForm, and with it every framework's binder, then finds the work
-// done.
-func setForm(r *http.Request, values url.Values) {
-	r.MultipartForm = &multipart.Form{Value: values, File: map[string][]*multipart.FileHeader{}}
-	r.PostForm = values
-	r.Form = withQuery(r, values)
-}
-
-// withQuery returns the body's values followed by the query's, the order of net/http.
-func withQuery(r *http.Request, values url.Values) url.Values {
-	all := make(url.Values, len(values))
-	for name, v := range values {
-		all[name] = append([]string(nil), v...)
-	}
-	for name, v := range r.URL.Query() {
-		all[name] = append(all[name], v...)
-	}
-	return all
-}
-
-func tooLarge(what string, limit int64) *core.Error {
-	return &core.Error{Kind: core.ErrTooLarge, Op: "read request", Detail: what + " " + formatSize(limit)}
-}
-
-func tooMany(what string, limit int) *core.Error {
-	return &core.Error{Kind: core.ErrTooMany, Op: "read request", Detail: fmt.Sprintf("%s %d", what, limit)}
-}
-
-// patientBody gives the client a limited time for each read, not for the whole
-// body: a slow upload goes on as long as it moves.
-type patientBody struct {
-	body io.Reader
-	conn *http.ResponseController
-	idle time.Duration
-}
-
-// body bounds the request's body in bytes and in time.
-func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
-	return &patientBody{
-		body: http.MaxBytesReader(unwrapWriter(w), r.Body, limit),
-		conn: http.NewResponseController(w), idle: rc.limits.Idle,
-	}
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	if b.idle > 0 {
-		// Not every writer has deadlines (recorders, HTTP/2 streams of some
-		// servers); the caller's own time limits hold there.
-		_ = b.conn.SetReadDeadline(time.Now().Add(b.idle))
-	}
-	return b.body.Read(p)
-}
-
-// done lifts the deadline. Left in place, it would end the request's context
-// while the handler works.
-func (b *patientBody) done() {
-	if b.idle > 0 {
-		_ = b.conn.SetReadDeadline(time.Time{})
-	}
 }

@@ -145,3 +145,34 @@ func waitFor(t testing.TB, what string, done func() bool) {
 		}
 	}
 }
+
+func TestAClientThatDripsIsCutOff(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{
+		http: nethttp.Config{Limits: nethttp.Limits{Idle: 300 * time.Millisecond}}, field: func(c *core.FieldConfig) { c.MaxSize = core.GiB },
+	})
+	conn := sendPart(t, a, 16<<20, 0.5)
+	defer conn.Close()
+	stop := make(chan struct{})
+	go func() { // a byte now and then, each well within the time
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				_, _ = conn.Write([]byte("x"))
+			}
+		}
+	}()
+	defer close(stop)
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("status is %s, want 408", res.Status)
+	}
+	a.quiet(t)
+}

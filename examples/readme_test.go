@@ -1,4 +1,4 @@
-package main
+package examples
 
 import (
 	"os"
@@ -8,11 +8,11 @@ import (
 
 func TestTheReadmeShowsThisProgram(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
+	readme, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	program, err := os.ReadFile("main.go")
+	program, err := os.ReadFile("quickstart/main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
