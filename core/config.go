@@ -34,6 +34,7 @@ const (
 	defaultFinishTimeout = time.Minute
 	defaultAttempts      = 3
 	defaultMemory        = 64 * MiB
+	defaultMemoryWait    = 30 * time.Second
 	defaultTokenExpiry   = 24 * time.Hour
 	defaultConnections   = 64
 	minSecretKeyBytes    = 16
@@ -114,6 +115,9 @@ type Config struct {
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
 	// parts are larger than that may exceed it by one part. FILEFIELD_MEMORY.
 	Memory int64
+	// MemoryWait is how long an upload may wait for room in Memory before it is
+	// refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.
+	MemoryWait time.Duration
 
 	// CAFile is a PEM file of certificates to trust besides the system's.
 	// MINIO_CA_FILE.
@@ -151,6 +155,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FinishTimeout, defaultFinishTimeout)
 	setDefault(&c.Attempts, defaultAttempts)
 	setDefault(&c.Memory, defaultMemory)
+	setDefault(&c.MemoryWait, defaultMemoryWait)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -190,7 +195,7 @@ func (c Config) Validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"TokenExpiry", c.TokenExpiry}, {"Timeout", c.Timeout}, {"FinishTimeout", c.FinishTimeout}} {
+	}{{"TokenExpiry", c.TokenExpiry}, {"Timeout", c.Timeout}, {"FinishTimeout", c.FinishTimeout}, {"MemoryWait", c.MemoryWait}} {
 		if d.value < 0 {
 			fault("%s is %s: a duration must not be negative", d.name, d.value)
 		}

@@ -40,6 +40,7 @@ type environment struct {
 	FinishTimeout time.Duration `env:"FILEFIELD_FINISH_TIMEOUT"`
 	Attempts      int           `env:"FILEFIELD_ATTEMPTS"`
 	Memory        string        `env:"FILEFIELD_MEMORY"`
+	MemoryWait    time.Duration `env:"FILEFIELD_MEMORY_WAIT"`
 }
 
 // ConfigFromEnv reads a Config from the environment. The variables are named in
@@ -62,7 +63,7 @@ func configFrom(variables map[string]string) Config {
 	c.PrivateBuckets, c.PublicBuckets = names(e.PrivateBuckets), names(e.PublicBuckets)
 	c.DefaultBucket, c.CheckOnStart = strings.TrimSpace(e.DefaultBucket), e.CheckOnStart
 	c.TokenExpiry, c.Timeout, c.FinishTimeout = e.TokenExpiry, e.Timeout, e.FinishTimeout
-	c.Attempts = e.Attempts
+	c.Attempts, c.MemoryWait = e.Attempts, e.MemoryWait
 	for _, key := range append([]string{e.SecretKeyDjango}, names(e.Fallbacks)...) {
 		if key != "" {
 			c.SigningKeys = append(c.SigningKeys, Secret(key))

@@ -2,7 +2,9 @@ package core
 
 import (
 	"context"
+	"math"
 	"sync"
+	"time"
 )
 
 // chunkSize is the unit in which uploads buffer. A small file pins one chunk, a
@@ -17,25 +19,29 @@ const keepFree = int(16 * MiB / chunkSize)
 // memory lends chunks to uploads under one limit. When the limit is reached,
 // uploads wait, and through them their clients: that is the back-pressure.
 //
-// Two rules keep waiting uploads from blocking each other for ever. A chunk
-// that comes free goes to an upload's very first chunk before all others, so
-// that small files pass, and then to the upload with most of its part filled,
-// so that parts get finished and their memory comes back. And if every chunk
-// lies in half-filled parts, so that none would ever come free, one upload may
-// go over the limit until its part is sent.
+// Three rules keep waiting uploads from blocking each other for ever. A quarter
+// of the limit is for the first chunks of uploads, so that small files pass
+// whatever the large ones do. What else comes free goes to the upload with most
+// of its part filled, so that parts get finished and their memory comes back.
+// And if every chunk lies in half-filled parts, so that none would ever come
+// free, one upload may go over the limit until its part is sent.
 type memory struct {
-	limit int // in chunks
+	limit    int           // in chunks
+	reserve  int           // those of them for first chunks alone
+	patience time.Duration // for one chunk; 0 is for ever
 
 	mu        sync.Mutex
 	free      []*chunk
 	lent      int
+	firsts    int // of the lent ones, uploads' first chunks
 	sending   int // parts on their way: their chunks will come back
 	waiting   []*waiter
 	overdrawn *borrower
 }
 
-func newMemory(limit int64) *memory {
-	return &memory{limit: int(limit / chunkSize)}
+func newMemory(limit int64, patience time.Duration) *memory {
+	n := int(limit / chunkSize)
+	return &memory{limit: n, reserve: n / 4, patience: patience}
 }
 
 // borrower is one upload's account with the memory. It is used by one goroutine
@@ -44,6 +50,7 @@ type borrower struct {
 	memory  *memory
 	filling int  // chunks of the part being filled
 	started bool // it has had a chunk before
+	first   bool // it has its first chunk still
 }
 
 type waiter struct {
@@ -51,11 +58,12 @@ type waiter struct {
 	granted  chan *chunk
 }
 
-// take lends one chunk, waiting until there is one or ctx ends.
+// take lends one chunk, waiting until there is one, ctx ends, or the memory's
+// patience does.
 func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	m := b.memory
 	m.mu.Lock()
-	if m.overdrawn == b || (m.lent < m.limit && len(m.waiting) == 0) {
+	if m.overdrawn == b || (len(m.waiting) == 0 && m.room(b)) {
 		c := m.lend(b)
 		m.mu.Unlock()
 		return c, nil
@@ -65,10 +73,16 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	m.settle()
 	m.mu.Unlock()
 
+	wait := ctx
+	if m.patience > 0 {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeoutCause(ctx, m.patience, errBusy())
+		defer cancel()
+	}
 	select {
 	case c := <-w.granted:
 		return c, nil
-	case <-ctx.Done():
+	case <-wait.Done():
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -76,7 +90,22 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 		m.takeBack(b, []*chunk{<-w.granted}, true)
 		m.settle()
 	}
-	return nil, context.Cause(ctx)
+	return nil, context.Cause(wait)
+}
+
+func errBusy() error {
+	return &Error{
+		Kind: ErrUnavailable, Op: "buffer upload", Detail: "too many uploads at once",
+		Advice: "raise Config.Memory, or have fewer uploads at a time",
+	}
+}
+
+// room says whether b may have a chunk within the limit.
+func (m *memory) room(b *borrower) bool {
+	if !b.started && m.firsts < m.reserve {
+		return true
+	}
+	return m.lent < m.limit && m.lent-m.firsts < m.limit-m.reserve
 }
 
 // send marks a filled part as being sent: its chunks now count as coming back.
@@ -120,7 +149,10 @@ func (m *memory) release(b *borrower) {
 func (m *memory) lend(b *borrower) *chunk {
 	m.lent++
 	b.filling++
-	b.started = true
+	if !b.started {
+		b.started, b.first = true, true
+		m.firsts++
+	}
 	if n := len(m.free); n > 0 {
 		c := m.free[n-1]
 		m.free[n-1] = nil
@@ -131,7 +163,14 @@ func (m *memory) lend(b *borrower) *chunk {
 }
 
 func (m *memory) takeBack(b *borrower, chunks []*chunk, filling bool) {
+	if len(chunks) == 0 {
+		return
+	}
 	m.lent -= len(chunks)
+	if b.first {
+		b.first = false
+		m.firsts--
+	}
 	if filling {
 		b.filling -= len(chunks)
 	}
@@ -145,28 +184,31 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk, filling bool) {
 // settle grants what can be granted. Called with the lock held.
 func (m *memory) settle() {
 	for len(m.waiting) > 0 {
-		if m.lent >= m.limit {
+		i := m.next(m.room)
+		if i < 0 {
 			if m.sending > 0 || m.overdrawn != nil {
 				return
 			}
-			m.overdrawn = m.waiting[m.next()].borrower
+			i = m.next(func(b *borrower) bool { return b.started })
+			i = max(i, 0)
+			m.overdrawn = m.waiting[i].borrower
 		}
-		i := m.next()
 		w := m.waiting[i]
 		m.waiting = append(m.waiting[:i], m.waiting[i+1:]...)
 		w.granted <- m.lend(w.borrower)
 	}
 }
 
-// next returns the index of the waiter to serve: the overdrawn one, then the
-// oldest that has nothing yet, then the one with most of its part filled.
-func (m *memory) next() int {
-	best := 0
+// next returns the index of the waiter to serve among those that may be, or -1:
+// the overdrawn one, then the oldest that has nothing yet, then the one with
+// most of its part filled.
+func (m *memory) next(may func(*borrower) bool) int {
+	best := -1
 	for i, w := range m.waiting {
 		if w.borrower == m.overdrawn {
 			return i
 		}
-		if m.waiting[best].borrower.rank() < w.borrower.rank() {
+		if may(w.borrower) && (best < 0 || m.waiting[best].borrower.rank() < w.borrower.rank()) {
 			best = i
 		}
 	}
@@ -175,7 +217,7 @@ func (m *memory) next() int {
 
 func (b *borrower) rank() int {
 	if !b.started {
-		return int(^uint(0) >> 1)
+		return math.MaxInt
 	}
 	return b.filling
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"time"
 )
 
 // wantIdle checks that a memory has everything back.
@@ -48,7 +49,7 @@ func waitFor(t *testing.T, m *memory, waiters int) {
 func TestAHundredUploadsShareASmallMemory(t *testing.T) {
 	t.Parallel()
 	const uploads, parts, partChunks = 100, 4, int(5 * MiB / chunkSize)
-	m := newMemory(8 * MiB)
+	m := newMemory(8*MiB, 0)
 	most, lock := 0, sync.Mutex{}
 	observe := func() {
 		lent, _ := m.snapshot()
@@ -104,7 +105,7 @@ func TestAHundredUploadsShareASmallMemory(t *testing.T) {
 
 func TestUploadsThatGiveUpReturnTheirMemory(t *testing.T) {
 	t.Parallel()
-	m := newMemory(8 * MiB)
+	m := newMemory(8*MiB, 0)
 	var all sync.WaitGroup
 	for i := range 200 {
 		all.Go(func() {
@@ -263,7 +264,7 @@ func TestAnUploadThatDropsOutAllowsTheNextToExceedTheLimit(t *testing.T) {
 
 func TestFreeChunksAreReused(t *testing.T) {
 	t.Parallel()
-	m := newMemory(8 * MiB)
+	m := newMemory(8*MiB, 0)
 	b := &borrower{memory: m}
 	part := take(t, b, 3)
 	b.drop(part)
@@ -284,7 +285,7 @@ func TestARopeHoldsWhatWasRead(t *testing.T) {
 		"whole": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "with the end at once": iotest.DataErrReader,
 	} {
 		for _, want := range []int64{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 3 * chunkSize, int64(len(content)), 4 * chunkSize} {
-			m := newMemory(8 * MiB)
+			m := newMemory(8*MiB, 0)
 			b := &borrower{memory: m}
 			p := &rope{}
 			r := wrap(bytes.NewReader(content))
@@ -311,7 +312,7 @@ func TestARopeHoldsWhatWasRead(t *testing.T) {
 
 func TestAReaderThatFailsEndsTheFilling(t *testing.T) {
 	t.Parallel()
-	m := newMemory(8 * MiB)
+	m := newMemory(8*MiB, 0)
 	b := &borrower{memory: m}
 	broken := errors.New("broken")
 	p := &rope{}
@@ -323,4 +324,35 @@ func TestAReaderThatFailsEndsTheFilling(t *testing.T) {
 	}
 	b.drop(p.chunks)
 	wantIdle(t, m)
+}
+
+func TestSmallFilesPassWhileLargeOnesHoldTheMemory(t *testing.T) {
+	t.Parallel()
+	m := newMemory(8*MiB, 0)
+	var large []*borrower
+	for m.lent-m.firsts < m.limit-m.reserve { // slow clients that never finish their parts
+		b := &borrower{memory: m}
+		take(t, b, 10)
+		large = append(large, b)
+	}
+	for range m.reserve - len(large) {
+		small := &borrower{memory: m}
+		chunks := take(t, small, 1)
+		small.send(chunks)
+		small.sent(chunks)
+	}
+}
+
+func TestAnUploadThatFindsNoRoomInTimeIsRefused(t *testing.T) {
+	t.Parallel()
+	m := &memory{limit: 2, patience: 10 * time.Millisecond}
+	holder := &borrower{memory: m}
+	holder.send(take(t, holder, 2)) // on its way, and never arriving
+	late := &borrower{memory: m}
+	if _, err := late.take(t.Context()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got error %v, want ErrUnavailable", err)
+	}
+	if _, waiting := m.snapshot(); waiting != 0 {
+		t.Errorf("%d are waiting still, want none", waiting)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -139,7 +140,8 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 	u.body.ctx = ctx // a part that fails ends the reading, too
 	slots := make(chan struct{}, max(1, u.in.Options.ParallelParts))
 	var sending sync.WaitGroup
-	defer sending.Wait()
+	arriving, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer m.settle(&sending, cut)
 
 	var sent int64
 	var ended bool
@@ -153,7 +155,7 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 			return m.failed(ctx)
 		}
 		sent += part.size
-		m.dispatch(ctx, cancel, &sending, slots, number, part)
+		m.dispatch(arriving, cancel, &sending, slots, number, part)
 		if ended {
 			break
 		}
@@ -175,11 +177,28 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		part, next = next, &rope{}
 		defer func(r *rope) { u.borrower.drop(r.chunks) }(next)
 	}
-	sending.Wait()
+	// Every slot free again is every part sent.
+	for range cap(slots) {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			return m.failed(ctx)
+		}
+	}
 	if ctx.Err() != nil {
 		return m.failed(ctx)
 	}
 	return m.finish(sent)
+}
+
+// settle waits for parts under way, for a moment, before it cuts them off: an
+// abort does not reach what the server is still receiving, and the part would
+// bring the upload back (S3's AbortMultipartUpload says so).
+func (m *multipart) settle(sending *sync.WaitGroup, cut context.CancelFunc) {
+	late := time.AfterFunc(m.upload.store.config.Timeout/5, cut)
+	sending.Wait()
+	late.Stop()
+	cut()
 }
 
 // failed returns the error that ended the parts' context: a part's, or the

@@ -174,7 +174,7 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 func (s *Store) afterwards(ctx context.Context, why error) (context.Context, context.CancelFunc) {
 	limit := 2 * s.config.Timeout
 	if errors.Is(why, errStalled) {
-		limit = s.config.Timeout / 5
+		limit = max(s.config.Timeout/5, time.Second)
 	}
 	return context.WithTimeout(context.WithoutCancel(ctx), limit)
 }

@@ -42,7 +42,7 @@ func Open(config Config) (*Store, error) {
 		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
 			"advice", "set SECRET_KEY to 32 or more random characters")
 	}
-	s := &Store{config: c, memory: newMemory(c.Memory), buckets: map[string]*Bucket{}, fields: map[string]*Field{}}
+	s := &Store{config: c, memory: newMemory(c.Memory, c.MemoryWait), buckets: map[string]*Bucket{}, fields: map[string]*Field{}}
 	if err := s.connect(); err != nil {
 		return nil, &Error{Kind: ErrConfig, Op: "open store", Err: err}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -142,6 +143,9 @@ type packageRun struct {
 	cached bool
 }
 
+// framing matches what go test prints when a test starts, waits and goes on.
+var framing = regexp.MustCompile(`^=== (RUN|PAUSE|CONT|NAME) `)
+
 // testRun is a test, subtest, example or seed of a fuzz target.
 type testRun struct {
 	action string // pass, fail, skip; empty while it runs
@@ -162,7 +166,9 @@ func (p *packageRun) add(e event) {
 	}
 	switch e.Action {
 	case "output":
-		t.output.WriteString(e.Output)
+		if !framing.MatchString(e.Output) {
+			t.output.WriteString(e.Output)
+		}
 	case "pass", "fail", "skip":
 		t.action = e.Action
 	}
