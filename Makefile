@@ -68,14 +68,17 @@ cover: engine-embedded ## test coverage of the library, in coverage.out
 	go test -coverpkg="$$library" -coverprofile=coverage.out $(ARGS) ./... | grep -v 'no test files'
 	go tool cover -func=coverage.out | tail -n 1
 
-# One run per target, since go test fuzzes one at a time.
+# One run per target, since go test fuzzes one at a time. FUZZTIME may also count
+# inputs: 1000x.
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s); new findings go to testdata/fuzz
-	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sort | while IFS=: read -r file func; do
+	@status=0
+	while IFS=: read -r file func; do
 		package=$$(dirname "$$file") target=$${func#func }
 		echo "--- $$package $$target"
-		go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) $(ARGS) "$$package" </dev/null
-	done
+		go test -run='^$$' -fuzz="^$$target$$" -fuzztime=$(FUZZTIME) $(ARGS) "$$package" </dev/null || status=1
+	done < <(grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sort)
+	exit $$status
 
 .PHONY: bench
 bench: ## benchmarks of every module (BENCH=regexp BENCHTIME=1s ARGS='-count=10')

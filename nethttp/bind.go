@@ -82,9 +82,34 @@ func bindJSON(r *http.Request, dst any) error {
 	case errors.As(err, &fault):
 		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
 	case errors.As(err, &wrong):
-		return core.Invalid{{Field: wrong.Field, Code: core.ErrInvalid.Code(), Message: "This value is of the wrong kind."}}
+		return core.Invalid{{Field: memberName(reflect.TypeOf(dst), wrong.Field), Code: core.ErrInvalid.Code(), Message: "This value is of the wrong kind."}}
 	}
 	return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
+}
+
+// memberName turns the path of an encoding/json fault into the name the client
+// knows: encoding/json names embedded structs too, which JSON does not show.
+func memberName(t reflect.Type, path string) string {
+	var shown []string
+	for _, name := range strings.Split(path, ".") {
+		for t != nil && (t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Array) {
+			t = t.Elem()
+		}
+		if t == nil || t.Kind() != reflect.Struct {
+			shown, t = append(shown, name), nil
+			continue
+		}
+		f, found := t.FieldByName(name)
+		if !found || !f.Anonymous || f.Tag.Get("json") != "" {
+			shown = append(shown, name)
+			f, _ = t.FieldByNameFunc(func(field string) bool {
+				f, _ := t.FieldByName(field)
+				return nameIn("json", f) == name
+			})
+		}
+		t = f.Type
+	}
+	return strings.Join(shown, ".")
 }
 
 func bindForm(r *http.Request, mediaType string, dst any) error {

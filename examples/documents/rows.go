@@ -79,12 +79,15 @@ func (t *Rows) Update(ctx context.Context, d *Document) error {
 	return err
 }
 
-// Delete removes a document and returns it as it last was.
-func (t *Rows) Delete(ctx context.Context, id int64) (d Document, err error) {
-	err = t.write(ctx, func(tx *sql.Tx) error {
-		return d.scan(tx.QueryRowContext(ctx, "DELETE FROM documents WHERE id = ? RETURNING "+columns, id))
-	})
-	return d, notFound(err)
+// Delete removes a document, and its files once the row is gone.
+func (t *Rows) Delete(ctx context.Context, id int64) error {
+	return notFound(t.write(ctx, func(tx *sql.Tx) error {
+		var d Document
+		if err := d.scan(tx.QueryRowContext(ctx, "DELETE FROM documents WHERE id = ? RETURNING "+columns, id)); err != nil {
+			return err
+		}
+		return d.DeleteFiles(ctx, Form{})
+	}))
 }
 
 // Get returns one document.
@@ -121,8 +124,10 @@ func (d *Document) scan(row interface{ Scan(...any) error }) error {
 	return row.Scan(&d.ID, &d.Title, &d.File, &d.Cover, &d.Extra, &d.version)
 }
 
-// write runs do in a transaction. Without one, a request that is cancelled just
-// when its statement ends could report a failure and leave the row.
+// write runs do in a transaction and, once that is committed, commits the
+// request's files: from then on they stay, whatever else fails, so that a row
+// never points at nothing. Without a transaction, a request that is cancelled
+// just when its statement ends could report a failure and leave the row.
 func (t *Rows) write(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := t.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -132,7 +137,10 @@ func (t *Rows) write(ctx context.Context, do func(*sql.Tx) error) error {
 	if err := do(tx); err != nil {
 		return titleTaken(err)
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	return core.Commit(context.WithoutCancel(ctx))
 }
 
 // titleTaken turns the database's refusal of a second equal title into a 409.

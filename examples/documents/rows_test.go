@@ -57,7 +57,7 @@ func TestAChangeOfWhatIsNoLongerThereIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine, theirs := d, d
-	theirs.Title = "theirs"
+	theirs.Title, theirs.File = "theirs", fieldtype.File[FileField]{}
 	if err := rows.Update(t.Context(), &theirs); err != nil {
 		t.Fatal(err)
 	}
@@ -65,8 +65,11 @@ func TestAChangeOfWhatIsNoLongerThereIsRefused(t *testing.T) {
 	if err := rows.Update(t.Context(), &mine); !errors.Is(err, core.ErrPrecondition) {
 		t.Errorf("a change of an older version gives %v, want %v", err, core.ErrPrecondition)
 	}
-	if got, err := rows.Delete(t.Context(), d.ID); err != nil || got.Title != "theirs" {
-		t.Errorf("Delete = %q, %v; want the title as it last was, %q", got.Title, err, "theirs")
+	if got, err := rows.Get(t.Context(), d.ID); err != nil || got.Title != "theirs" {
+		t.Errorf("Get = %q, %v; want the title as it last was, %q", got.Title, err, "theirs")
+	}
+	if err := rows.Delete(t.Context(), d.ID); err != nil {
+		t.Error(err)
 	}
 	if err := rows.Update(t.Context(), &theirs); !errors.Is(err, core.ErrPrecondition) {
 		t.Errorf("a change of a deleted row gives %v, want %v", err, core.ErrPrecondition)

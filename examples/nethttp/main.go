@@ -169,8 +169,8 @@ func (a *app) list(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, map[string]any{"documents": list, "next": next})
 }
 
-// change sets what the request brings and leaves the rest. Files that were
-// replaced or cleared are removed when the answer goes out, not before.
+// change sets what the request brings and leaves the rest. Files that are
+// replaced or cleared are removed when the row is stored, not before.
 func (a *app) change(w http.ResponseWriter, r *http.Request) error {
 	d, err := a.load(r)
 	if err != nil {
@@ -184,21 +184,17 @@ func (a *app) change(w http.ResponseWriter, r *http.Request) error {
 	if err := d.Validate(); err != nil {
 		return err
 	}
-	if err := a.rows.Update(r.Context(), &d); err != nil {
+	if err := before.DeleteFiles(r.Context(), d.Form); err != nil {
 		return err
 	}
-	if err := before.DeleteFiles(r.Context(), d.Form); err != nil {
+	if err := a.rows.Update(r.Context(), &d); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, d)
 }
 
 func (a *app) remove(w http.ResponseWriter, r *http.Request) error {
-	d, err := a.rows.Delete(r.Context(), documents.ID(r.PathValue("id")))
-	if err != nil {
-		return err
-	}
-	if err := d.DeleteFiles(r.Context(), documents.Form{}); err != nil {
+	if err := a.rows.Delete(r.Context(), documents.ID(r.PathValue("id"))); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
