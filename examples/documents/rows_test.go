@@ -57,7 +57,7 @@ func TestAChangeOfWhatIsNoLongerThereIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	mine, theirs := d, d
-	theirs.Title, theirs.File = "theirs", fieldtype.File[FileField]{}
+	theirs.Title = "theirs"
 	if err := rows.Update(t.Context(), &theirs); err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +68,9 @@ func TestAChangeOfWhatIsNoLongerThereIsRefused(t *testing.T) {
 	if got, err := rows.Get(t.Context(), d.ID); err != nil || got.Title != "theirs" {
 		t.Errorf("Get = %q, %v; want the title as it last was, %q", got.Title, err, "theirs")
 	}
-	if err := rows.Delete(t.Context(), d.ID); err != nil {
-		t.Error(err)
+	ctx, _ := core.Begin(t.Context())
+	if err := rows.Delete(ctx, d.ID); !errors.Is(err, core.ErrUnavailable) {
+		t.Errorf("Delete = %v, want the row gone and word of the storage, which is down", err)
 	}
 	if err := rows.Update(t.Context(), &theirs); !errors.Is(err, core.ErrPrecondition) {
 		t.Errorf("a change of a deleted row gives %v, want %v", err, core.ErrPrecondition)
