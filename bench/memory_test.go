@@ -116,14 +116,14 @@ func send(ctx context.Context, url string, i int) (string, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode != http.StatusCreated {
-		return "", fmt.Errorf("answer %d %s (%v), want 201", resp.StatusCode, body, err)
+		return "", fmt.Errorf("answer %d %s (%v), want 201", resp.StatusCode, body, err) //nolint:errorlint // it may be nil
 	}
 	var stored struct {
 		Key  string
 		Size int64
 	}
 	if err := json.Unmarshal(body, &stored); err != nil || stored.Size != uploadSize {
-		return "", fmt.Errorf("answer %s (%v), want a size of %d", body, err, uploadSize)
+		return "", fmt.Errorf("answer %s (%v), want a size of %d", body, err, uploadSize) //nolint:errorlint // it may be nil
 	}
 	return stored.Key, nil
 }

@@ -291,7 +291,10 @@ func TestALongListingComesPageByPage(t *testing.T) {
 		t.Errorf("List yields %d entries, want %d", got, files)
 	}
 	recorder.Reset()
-	for range b.Walk(t.Context(), "") {
+	for _, err := range b.Walk(t.Context(), "") {
+		if err != nil {
+			t.Error(err)
+		}
 		break
 	}
 	if n := recorder.Count(""); n != 1 {

@@ -7,6 +7,25 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
+// Disposition says what a browser is to do with a file (RFC 6266).
+type Disposition string
+
+const (
+	// Inline shows the file in the page's place.
+	Inline Disposition = "inline"
+	// Attachment saves it.
+	Attachment Disposition = "attachment"
+)
+
+// DispositionOf returns Inline for the media types of [InlineType] and
+// Attachment for all others.
+func DispositionOf(mediaType string) Disposition {
+	if InlineType(mediaType) {
+		return Inline
+	}
+	return Attachment
+}
+
 // ContentDisposition returns the value of a Content-Disposition header (RFC
 // 6266) under which a browser shows (attachment false) or saves a file by name.
 // Without a name it is "attachment", or "" where the file is to be shown, which
@@ -23,17 +42,14 @@ import (
 // other spaces become plain ones, and the name is cut to 255 bytes with its
 // extension kept. The result is printable ASCII of at most about 1 KiB, so it
 // can neither break nor flood the response's header.
-func ContentDisposition(attachment bool, name string) string {
+func ContentDisposition(d Disposition, name string) string {
 	name = headerName(name)
-	disposition := "inline"
-	if attachment {
-		disposition = "attachment"
-	}
+	disposition := string(d)
 	switch {
-	case name == "" && attachment:
-		return disposition
+	case name == "" && d == Inline:
+		return "" // what a browser does anyway
 	case name == "":
-		return ""
+		return disposition
 	case plainASCII(name):
 		escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
 		return disposition + `; filename="` + escaped + `"`

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Unlimited, as a size limit, lifts it to what S3 can hold: 5 TiB.
+// Unlimited as a size limit lifts it to what S3 can hold: 5 TiB.
 const Unlimited = 5 * TiB
 
 const (

@@ -87,7 +87,8 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.forget(w) { // granted in the meantime
-		m.takeBack(b, []*chunk{<-w.granted}, true)
+		b.filling--
+		m.takeBack(b, []*chunk{<-w.granted})
 		m.settle()
 	}
 	return nil, context.Cause(wait)
@@ -124,7 +125,7 @@ func (b *borrower) sent(chunks []*chunk) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sending--
-	m.takeBack(b, chunks, false)
+	m.takeBack(b, chunks)
 	m.settle()
 }
 
@@ -133,7 +134,8 @@ func (b *borrower) drop(chunks []*chunk) {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.takeBack(b, chunks, true)
+	b.filling -= len(chunks)
+	m.takeBack(b, chunks)
 	m.release(b)
 	m.settle()
 }
@@ -162,7 +164,7 @@ func (m *memory) lend(b *borrower) *chunk {
 	return new(chunk)
 }
 
-func (m *memory) takeBack(b *borrower, chunks []*chunk, filling bool) {
+func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 	if len(chunks) == 0 {
 		return
 	}
@@ -170,9 +172,6 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk, filling bool) {
 	if b.first {
 		b.first = false
 		m.firsts--
-	}
-	if filling {
-		b.filling -= len(chunks)
 	}
 	for _, c := range chunks {
 		if len(m.free) < keepFree {

@@ -46,7 +46,7 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 	// One byte more tells a file of exactly one part from a longer one.
 	second := &rope{}
 	defer func() { u.borrower.drop(second.chunks) }()
-	switch err := second.fill(ctx, u.borrower, u.body, 1); err {
+	switch err := second.fill(ctx, u.borrower, u.body, 1); err { //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
 	case nil:
 	case io.EOF:
 		return u.single(ctx, first)
@@ -159,7 +159,7 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		if ended {
 			break
 		}
-		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err {
+		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err { //nolint:errorlint // as in large
 		case nil:
 		case io.EOF:
 			ended = true

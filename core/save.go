@@ -321,7 +321,7 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 		UserMetadata:         make(map[string]string, len(o.Metadata)+6),
 		UserTags:             o.Tags,
 		ContentType:          SafeServeType(u.object.Type),
-		ContentDisposition:   ContentDisposition(!InlineType(u.object.Type), u.object.Name),
+		ContentDisposition:   ContentDisposition(DispositionOf(u.object.Type), u.object.Name),
 		CacheControl:         o.CacheControl,
 		StorageClass:         o.StorageClass,
 		ServerSideEncryption: o.Encryption,

@@ -93,9 +93,9 @@ func (t *Txn) Done() bool {
 // tried; errors are joined. A second Commit, or one after Rollback, returns
 // ErrTxnDone.
 func (t *Txn) Commit(ctx context.Context) error {
-	commit, rollback, err := t.end()
-	if err != nil {
-		return err
+	commit, rollback, ended := t.end()
+	if ended {
+		return errTxnDone()
 	}
 	if t.parent == nil {
 		return runAll(ctx, commit)
@@ -115,9 +115,9 @@ func (t *Txn) Commit(ctx context.Context) error {
 // deferred. Pass a context that has not ended (context.WithoutCancel): a
 // rollback often follows a cancellation.
 func (t *Txn) Rollback(ctx context.Context) error {
-	_, rollback, err := t.end()
-	if err != nil {
-		return nil // ended already
+	_, rollback, ended := t.end()
+	if ended {
+		return nil
 	}
 	for i, j := 0, len(rollback)-1; i < j; i, j = i+1, j-1 {
 		rollback[i], rollback[j] = rollback[j], rollback[i]
@@ -125,16 +125,17 @@ func (t *Txn) Rollback(ctx context.Context) error {
 	return runAll(ctx, rollback)
 }
 
-func (t *Txn) end() (commit, rollback []func(context.Context) error, err error) {
+// end takes the work out, and says whether the transaction had ended before.
+func (t *Txn) end() (commit, rollback []func(context.Context) error, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.done {
-		return nil, nil, errTxnDone()
+		return nil, nil, true
 	}
 	t.done = true
 	commit, rollback = t.commit, t.rollback
 	t.commit, t.rollback = nil, nil
-	return commit, rollback, nil
+	return commit, rollback, false
 }
 
 func runAll(ctx context.Context, work []func(context.Context) error) error {

@@ -220,7 +220,7 @@ func shortenMade(key Key, n Naming, limit int) (Key, error) {
 // atField says in err which field's UploadTo failed.
 func atField(err error, field string) error {
 	var named *Error
-	if !errors.As(err, &named) || error(named) != err {
+	if !errors.As(err, &named) || error(named) != err { //nolint:errorlint // the error itself, not one in its chain
 		return fmt.Errorf("make key (field %s): %w", field, err)
 	}
 	if named.Field != "" {

@@ -44,7 +44,7 @@ func (b *Bucket) URL(ctx context.Context, key Key, options URLOptions) (string, 
 	}
 	query := url.Values{}
 	if options.Download {
-		query.Set("response-content-disposition", ContentDisposition(true, ClientName(options.Name)))
+		query.Set("response-content-disposition", ContentDisposition(Attachment, ClientName(options.Name)))
 	}
 	if options.VersionID != "" {
 		query.Set("versionId", options.VersionID)

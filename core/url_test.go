@@ -24,7 +24,13 @@ var awkwardKeys = []string{
 }
 
 // fetch gets a URL as a browser does: without credentials.
-func fetch(t *testing.T, link string) (*http.Response, string) {
+// fetched is an answer whose body has been read.
+type fetched struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func fetch(t *testing.T, link string) (fetched, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, link, http.NoBody)
 	if err != nil {
@@ -39,7 +45,7 @@ func fetch(t *testing.T, link string) (*http.Response, string) {
 	if err != nil {
 		t.Fatalf("%s: %v", link, err)
 	}
-	return response, string(body)
+	return fetched{response.StatusCode, response.Header}, string(body)
 }
 
 // mustURL returns a URL and fails the test where there is none.
@@ -73,7 +79,7 @@ func TestURLsOfAwkwardKeysLeadToTheirObjects(t *testing.T) {
 			for what, options := range map[string]core.URLOptions{"plain": {}, "download": {Download: true, Name: text}} {
 				link := mustURL(t, b, key, options)
 				if response, body := fetch(t, link); response.StatusCode != 200 || body != content {
-					t.Errorf("%s URL of %q in a bucket that is public: %t\n%s\nanswers %s %.200q", what, text, b.Public(), link, response.Status, body)
+					t.Errorf("%s URL of %q in a bucket that is public: %t\n%s\nanswers %d %.200q", what, text, b.Public(), link, response.StatusCode, body)
 				}
 				if parsed, err := url.Parse(link); err != nil || parsed.Path != "/"+name+"/"+text || parsed.Fragment != "" || strings.ContainsAny(link, ` "<>\`) {
 					t.Errorf("%s URL of %q is %s, %v", what, text, link, err)
@@ -141,7 +147,7 @@ func TestURLsOfTheExternalEndpointWorkThroughAProxy(t *testing.T) {
 	o := save(t, store.Bucket(bucket), "a b+c.txt", "content")
 	link := mustURL(t, store.Bucket(bucket), o.Key, core.URLOptions{Download: true, Name: "ü.txt"})
 	if response, body := fetch(t, link); response.StatusCode != 200 || body != "content" {
-		t.Errorf("%s answers %s %.200q", link, response.Status, body)
+		t.Errorf("%s answers %d %.200q", link, response.StatusCode, body)
 	}
 	if outside.Count("") != 1 {
 		t.Errorf("the proxy saw %d requests, want the browser's alone", outside.Count(""))
@@ -185,7 +191,7 @@ func TestAURLThatWasChangedIsRefused(t *testing.T) {
 		"no signature":   link[:strings.Index(link, "?")],
 	} {
 		if response, _ := fetch(t, changed); response.StatusCode < 400 || changed == link {
-			t.Errorf("with %s the answer is %s", what, response.Status)
+			t.Errorf("with %s the answer is %d", what, response.StatusCode)
 		}
 	}
 }
@@ -235,7 +241,7 @@ func TestWhatBrowsersRunIsServedAsADownload(t *testing.T) {
 			}
 			response, body := fetch(t, link)
 			if response.StatusCode != 200 || body != c.content {
-				t.Fatalf("%s answers %s", link, response.Status)
+				t.Fatalf("%s answers %d", link, response.StatusCode)
 			}
 			disposition, params, err := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
 			if got := response.Header.Get("Content-Type"); got != c.served || disposition != c.disposition || params["filename"] != c.name || err != nil {

@@ -20,7 +20,7 @@ type Config struct {
 }
 
 // DefaultConfig is what New and Uploads use.
-var DefaultConfig = Config{Skipper: middleware.DefaultSkipper}
+var DefaultConfig = Config{Skipper: middleware.DefaultSkipper} //nolint:gochecknoglobals // Echo's convention
 
 // New returns middleware that opens a file transaction for each request and ends
 // it with the answer's status: see nethttp.Middleware. An error of the handler is

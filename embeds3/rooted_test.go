@@ -70,7 +70,7 @@ func TestContentEncoding(t *testing.T) {
 
 func TestNamedPutsTheBucketsNameBack(t *testing.T) {
 	t.Parallel()
-	got, ok := named(s3err.GetBucketErr(s3err.ErrNoSuchBucket, "/data/objects/avatars")).(s3err.BucketError)
+	got, ok := named(s3err.GetBucketErr(s3err.ErrNoSuchBucket, "/data/objects/avatars")).(s3err.BucketError) //nolint:errorlint // what the engine itself looks at
 	if !ok || got.BucketName != "avatars" || got.Code != "NoSuchBucket" {
 		t.Errorf("named error is %+v, want NoSuchBucket of avatars", got)
 	}

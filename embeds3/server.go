@@ -24,7 +24,7 @@ var ErrRunning = errors.New("embeds3: an engine is already running in this proce
 
 // running guards the engine's package variables, which is why it has to be one
 // itself.
-var running atomic.Bool
+var running atomic.Bool //nolint:gochecknoglobals // the engine has such globals itself: one per process
 
 const (
 	// maxConnections and maxRequests leave room for a load test on one machine.

@@ -152,6 +152,6 @@ func setString(be *posix.Posix, name, value string) error {
 	if f.Kind() != reflect.String {
 		return fmt.Errorf("embeds3: this version of versitygw has no field %s: use the version in embeds3's go.mod", name)
 	}
-	*(*string)(unsafe.Pointer(f.UnsafeAddr())) = value
+	*(*string)(unsafe.Pointer(f.UnsafeAddr())) = value //nolint:gosec // see above
 	return nil
 }

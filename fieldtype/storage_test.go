@@ -219,7 +219,7 @@ func (b bench) download(t *testing.T) {
 	if status != http.StatusOK || body != "hello, world" {
 		t.Errorf("the URL gives %d %q, want 200 and the content", status, body)
 	}
-	mustEqual(t, "Content-Disposition", header.Get("Content-Disposition"), core.ContentDisposition(true, "grüße.txt"))
+	mustEqual(t, "Content-Disposition", header.Get("Content-Disposition"), core.ContentDisposition(core.Attachment, "grüße.txt"))
 }
 
 func (b bench) stat(t *testing.T) {

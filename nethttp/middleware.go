@@ -66,29 +66,37 @@ func (c Config) Begin(r *http.Request) (*http.Request, *Exchange) {
 
 // Answer ends the transaction by the status that is about to be sent: below 400
 // commits, the rest rolls back. Only the first call does anything.
-func (e *Exchange) Answer(status int) { e.end(status < http.StatusBadRequest) }
+func (e *Exchange) Answer(status int) {
+	if status < http.StatusBadRequest {
+		e.commit()
+	} else {
+		e.rollback()
+	}
+}
 
 // Finish ends a transaction that no answer has ended: it commits unless the
 // client has gone or the function that deferred it panics.
 func (e *Exchange) Finish() {
 	if v := recover(); v != nil {
-		e.end(false)
+		e.rollback()
 		panic(v)
 	}
-	e.end(e.ctx.Err() == nil)
+	if e.ctx.Err() != nil {
+		e.rollback()
+	}
+	e.commit()
 }
 
-// end commits or rolls back, once. The request's own context may be over.
-func (e *Exchange) end(commit bool) {
+func (e *Exchange) commit()   { e.end("commit", e.txn.Commit) }
+func (e *Exchange) rollback() { e.end("rollback", e.txn.Rollback) }
+
+// end ends the transaction, once. The request's own context may be over.
+func (e *Exchange) end(outcome string, end func(context.Context) error) {
 	if e.txn.Done() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
 	defer cancel()
-	end, outcome := e.txn.Rollback, "rollback"
-	if commit {
-		end, outcome = e.txn.Commit, "commit"
-	}
 	if err := end(ctx); err != nil && e.logger != nil {
 		e.logger.ErrorContext(ctx, "a file transaction left objects behind", "outcome", outcome, "error", err)
 	}

@@ -74,7 +74,7 @@ func notModified(w http.ResponseWriter, field *core.Field, object core.Object) {
 
 func serveHeaders(h http.Header, field *core.Field, object core.Object) {
 	h.Set("Content-Type", core.SafeServeType(object.Type))
-	h.Set("Content-Disposition", core.ContentDisposition(!core.InlineType(object.Type), object.Name))
+	h.Set("Content-Disposition", core.ContentDisposition(core.DispositionOf(object.Type), object.Name))
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -140,11 +140,11 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	defer exchange.Finish()
 	in := &intake{Receiver: rc, r: saving, values: url.Values{}, counts: map[string]int{}}
 	if err := in.takeAll(form); err != nil {
-		exchange.end(false)
+		exchange.rollback()
 		in.setForm(r, in.withoutFiles()) // for a page that shows the form again
 		return errBody(r, err)
 	}
-	exchange.end(true)
+	exchange.commit()
 	in.setForm(r, in.values)
 	return nil
 }

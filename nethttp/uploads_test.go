@@ -138,7 +138,7 @@ func TestAHandlerThatPanicsLeavesNothing(t *testing.T) {
 	a := newApp(t, appConfig{handler: func(http.ResponseWriter, *http.Request) error { panic(http.ErrAbortHandler) }})
 	b := newBody().file("file", "a.txt", []byte("a"))
 	_ = b.w.Close()
-	res, err := http.Post(a.URL, b.w.FormDataContentType(), &b.Buffer) //nolint:noctx // a test
+	res, err := http.Post(a.URL, b.w.FormDataContentType(), &b.Buffer)
 	if err == nil {
 		res.Body.Close()
 		t.Fatalf("the request was answered with %s, want a cut connection", res.Status)

@@ -22,7 +22,7 @@ import (
 // sends the given share of it.
 func sendPart(t testing.TB, a *app, size int64, share float64) net.Conn {
 	t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(a.URL, "http://")) //nolint:noctx // a test
+	conn, err := net.Dial("tcp", strings.TrimPrefix(a.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}

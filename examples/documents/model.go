@@ -49,12 +49,14 @@ func DeclareFields(store *core.Store) []*core.Field {
 	return []*core.Field{file, cover, extra}
 }
 
-// FileField, CoverField and ExtraField are the fields as types, for the model.
-type (
-	FileField  struct{}
-	CoverField struct{}
-	ExtraField struct{}
-)
+// FileField is the field "file" as a type, for the model.
+type FileField struct{}
+
+// CoverField is the field "cover".
+type CoverField struct{}
+
+// ExtraField is the field "extra".
+type ExtraField struct{}
 
 // FileField returns the declared field.
 func (FileField) FileField() *core.Field { return file }

@@ -71,7 +71,7 @@ func (ps params) text(name string, agree func(plain, extended string) bool, disa
 	}
 	extended, err := decodeExtended(encoded.value)
 	switch {
-	case err == errExtended && hasPlain:
+	case errors.Is(err, errExtended) && hasPlain:
 		return plain.value, true, nil
 	case err != nil:
 		return "", true, err

@@ -259,13 +259,13 @@ func (r *Reader) explain(err error) error {
 		return fmt.Errorf("read form: %w", g.err)
 	case g.foreign:
 		return malformed("the form was cut off", g.err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), g.err == io.ErrUnexpectedEOF:
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), g.err == io.ErrUnexpectedEOF: //nolint:errorlint // net/http's own word for a client that left
 		return malformed("the form was cut off", io.ErrUnexpectedEOF)
-	case g.err == errHeaderLimit && err != g.err && errors.Is(err, g.err):
+	case errors.Is(g.err, errHeaderLimit) && err != g.err && errors.Is(err, g.err): //nolint:errorlint // wrapped by mime/multipart, not as it is
 		// mime/multipart wraps errors it meets in front of a boundary, and
 		// returns those of a header as they are.
 		return r.refuse("does not begin with the boundary", nil)
-	case g.err == errHeaderLimit, errors.Is(err, multipart.ErrMessageTooLarge):
+	case errors.Is(g.err, errHeaderLimit), errors.Is(err, multipart.ErrMessageTooLarge):
 		return r.headerTooLarge()
 	}
 	return r.refuse("is malformed", err)

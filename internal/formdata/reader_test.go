@@ -165,7 +165,7 @@ func TestErrorsStay(t *testing.T) {
 	defer form.Close()
 	_, first := form.Next()
 	_, second := form.Next()
-	if first == nil || !errors.Is(first, core.ErrMalformed) || second != first {
+	if first == nil || !errors.Is(first, core.ErrMalformed) || second != first { //nolint:errorlint // the very same error
 		t.Errorf("got %v, then %v; want the same error twice", first, second)
 	}
 }

@@ -48,7 +48,7 @@ func (e embedded) start(dir, addr string, removeDir bool) (*process, error) {
 	}
 	if err := json.Unmarshal(line, &ready); err != nil || ready.Endpoint == "" {
 		p.kill()
-		return nil, fmt.Errorf("the embedded engine announced itself with %q, want one line of JSON: %v", line, err)
+		return nil, fmt.Errorf("the embedded engine announced itself with %q, want one line of JSON: %w", line, err)
 	}
 	p.endpoint, p.pid = ready.Endpoint, cmd.Process.Pid
 	return p, nil

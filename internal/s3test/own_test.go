@@ -1,6 +1,7 @@
 package s3test
 
 import (
+	"errors"
 	"crypto/tls"
 	"crypto/x509"
 	"io"
@@ -118,7 +119,8 @@ func TestBlackHoleAcceptsAndNeverAnswers(t *testing.T) {
 	}
 	conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
 	n, err := conn.Read(make([]byte, 1))
-	if ne, ok := err.(net.Error); n != 0 || !ok || !ne.Timeout() {
+	var ne net.Error
+	if ok := errors.As(err, &ne); n != 0 || !ok || !ne.Timeout() {
 		t.Errorf("read %d bytes, error %v; want none and a timeout", n, err)
 	}
 }

@@ -75,7 +75,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	if *untilEOF {
 		go func() {
-			io.Copy(io.Discard, stdin)
+			_, _ = io.Copy(io.Discard, stdin) // any end of it is the end
 			stop()
 		}()
 	}
