@@ -46,9 +46,9 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 	// One byte more tells a file of exactly one part from a longer one.
 	second := &rope{}
 	defer func() { u.borrower.drop(second.chunks) }()
-	switch err := second.fill(ctx, u.borrower, u.body, 1); err { //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
+	switch err := second.fill(ctx, u.borrower, u.body, 1); err {
 	case nil:
-	case io.EOF:
+	case io.EOF: //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
 		return u.single(ctx, first)
 	default:
 		return u.readError(ctx, err)
@@ -159,9 +159,9 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		if ended {
 			break
 		}
-		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err { //nolint:errorlint // as in large
+		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err {
 		case nil:
-		case io.EOF:
+		case io.EOF: //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
 			ended = true
 		default:
 			if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {

@@ -65,58 +65,71 @@ func TestWhatFailsLeavesNothing(t *testing.T) {
 		kind   core.Kind
 	}{
 		{
-			"a file over the field's limit", appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 100 }},
+			"a file over the field's limit",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 100 }},
 			newBody().file("file", "a.txt", big[:101]), http.StatusRequestEntityTooLarge, core.ErrTooLarge,
 		},
 		{
-			"a long file over the field's limit", appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 6 << 20 }},
+			"a long file over the field's limit",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 6 << 20 }},
 			newBody().file("file", "a.txt", big), http.StatusRequestEntityTooLarge, core.ErrTooLarge,
 		},
 		{
-			"a body over the request's limit", appConfig{http: nethttp.Config{Limits: nethttp.Limits{Request: 6 << 20}}},
+			"a body over the request's limit",
+			appConfig{http: nethttp.Config{Limits: nethttp.Limits{Request: 6 << 20}}},
 			newBody().file("file", "a.txt", big), http.StatusRequestEntityTooLarge, core.ErrTooLarge,
 		},
 		{
-			"a type that is not accepted", appConfig{field: func(c *core.FieldConfig) { c.Accept = core.Images }},
+			"a type that is not accepted",
+			appConfig{field: func(c *core.FieldConfig) { c.Accept = core.Images }},
 			newBody().file("file", "a.png", []byte("<html><script>")), http.StatusUnsupportedMediaType, core.ErrType,
 		},
 		{"an empty file", appConfig{}, newBody().file("file", "a.txt", nil), http.StatusUnprocessableEntity, core.ErrEmpty},
 		{
-			"a second file in a field for one", appConfig{},
+			"a second file in a field for one",
+			appConfig{},
 			newBody().file("file", "a.txt", []byte("a")).file("file", "b.txt", []byte("b")), http.StatusRequestEntityTooLarge, core.ErrTooMany,
 		},
 		{
-			"a second file of a type that is not accepted", appConfig{field: func(c *core.FieldConfig) { c.MaxFiles, c.Accept = 2, core.Images }},
+			"a second file of a type that is not accepted",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxFiles, c.Accept = 2, core.Images }},
 			newBody().file("file", "a.png", png).file("file", "b.png", []byte("text")), http.StatusUnsupportedMediaType, core.ErrType,
 		},
 		{
-			"a text in the place of a file", appConfig{},
+			"a text in the place of a file",
+			appConfig{},
 			newBody().file("file", "a.txt", []byte("a")).text("file", "2026-11-22/someone-elses.png"), http.StatusUnprocessableEntity, core.ErrInvalid,
 		},
 		{
-			"a file nobody expects", appConfig{},
+			"a file nobody expects",
+			appConfig{},
 			newBody().file("file", "a.txt", []byte("a")).file("other", "b.txt", []byte("b")), http.StatusUnprocessableEntity, core.ErrInvalid,
 		},
 		{
-			"too much text", appConfig{http: nethttp.Config{Limits: nethttp.Limits{Text: 100}}},
+			"too much text",
+			appConfig{http: nethttp.Config{Limits: nethttp.Limits{Text: 100}}},
 			newBody().file("file", "a.txt", []byte("a")).text("title", strings.Repeat("x", 100)), http.StatusRequestEntityTooLarge, core.ErrTooLarge,
 		},
 		{
-			"a handler that fails", appConfig{handler: func(http.ResponseWriter, *http.Request) error { return boom }},
+			"a handler that fails",
+			appConfig{handler: func(http.ResponseWriter, *http.Request) error { return boom }},
 			newBody().file("file", "a.txt", []byte("a")), http.StatusInternalServerError, 0,
 		},
 		{
-			"a handler that fails after a long upload", appConfig{handler: func(http.ResponseWriter, *http.Request) error { return boom }},
+			"a handler that fails after a long upload",
+			appConfig{handler: func(http.ResponseWriter, *http.Request) error { return boom }},
 			newBody().file("file", "a.txt", big), http.StatusInternalServerError, 0,
 		},
 		{
-			"a handler that finds the form invalid", appConfig{handler: func(http.ResponseWriter, *http.Request) error {
+			"a handler that finds the form invalid",
+			appConfig{handler: func(http.ResponseWriter, *http.Request) error {
 				return core.Invalid{{Field: "title", Code: "required", Message: "This field is required."}}
 			}},
 			newBody().file("file", "a.txt", []byte("a")), http.StatusUnprocessableEntity, core.ErrInvalid,
 		},
 		{
-			"a handler that answers with a conflict by itself", appConfig{handler: func(w http.ResponseWriter, _ *http.Request) error {
+			"a handler that answers with a conflict by itself",
+			appConfig{handler: func(w http.ResponseWriter, _ *http.Request) error {
 				http.Error(w, "taken", http.StatusConflict)
 				return nil
 			}},
@@ -208,27 +221,32 @@ func TestLimitsAreExact(t *testing.T) {
 		{"two fields where one is allowed", limits(nethttp.Limits{Fields: 1}), newBody().text("a", "1").text("b", "2"), 413},
 		{"two fields where two are allowed", limits(nethttp.Limits{Fields: 2}), newBody().text("a", "1").text("b", "2"), 201},
 		{
-			"two files where one is allowed", appConfig{
+			"two files where one is allowed",
+			appConfig{
 				http: nethttp.Config{Limits: nethttp.Limits{Files: 1}}, field: func(c *core.FieldConfig) { c.MaxFiles = 2 },
 			},
 			newBody().file("file", "a", []byte("1")).file("file", "b", []byte("2")), 413,
 		},
 		{
-			"two files where two are allowed", appConfig{
+			"two files where two are allowed",
+			appConfig{
 				http: nethttp.Config{Limits: nethttp.Limits{Files: 2}}, field: func(c *core.FieldConfig) { c.MaxFiles = 2 },
 			},
 			newBody().file("file", "a", []byte("1")).file("file", "b", []byte("2")), 201,
 		},
 		{
-			"a file one byte under the limit", appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
+			"a file one byte under the limit",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
 			newBody().file("file", "a", []byte("123456789")), 201,
 		},
 		{
-			"a file at the limit", appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
+			"a file at the limit",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
 			newBody().file("file", "a", []byte("1234567890")), 201,
 		},
 		{
-			"a file one byte over the limit", appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
+			"a file one byte over the limit",
+			appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 10 }},
 			newBody().file("file", "a", []byte("12345678901")), 413,
 		},
 	}
