@@ -87,6 +87,13 @@ func (t *Txn) Done() bool {
 	return t.done
 }
 
+// Pending says whether the transaction is open and ending it has work to do.
+func (t *Txn) Pending() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.done && len(t.commit)+len(t.rollback) > 0
+}
+
 // Commit keeps what was saved and carries out what was deleted and replaced. An
 // error means that something could not be carried out, not that files were
 // lost: at worst an object stays that no row refers to. All of the work is

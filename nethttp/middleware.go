@@ -95,8 +95,12 @@ func (e *Exchange) end(outcome string, end func(context.Context) error) {
 	if e.txn.Done() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
-	defer cancel()
+	ctx := e.ctx
+	if e.txn.Pending() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
+		defer cancel()
+	}
 	if err := end(ctx); err != nil && e.logger != nil {
 		e.logger.ErrorContext(ctx, "a file transaction left objects behind", "outcome", outcome, "error", err)
 	}
