@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -15,9 +16,10 @@ import (
 // its connection pool and its upload memory. It starts no goroutine and needs
 // no Close. Safe for concurrent use.
 type Store struct {
-	config   Config
-	internal minio.Core    // carries the traffic
-	external *minio.Client // signs URLs, sends nothing
+	config    Config
+	internal  minio.Core        // carries the traffic
+	external  *minio.Client     // signs URLs, sends nothing
+	transport http.RoundTripper // under internal
 	// publicBase is what URLs of public buckets start with.
 	publicBase string
 
@@ -89,7 +91,7 @@ func (s *Store) connect() error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
 	}
-	s.keys, s.internal, s.external = keys, minio.Core{Client: internal}, internal
+	s.keys, s.internal, s.external, s.transport = keys, minio.Core{Client: internal}, internal, transport
 	// Printing a Store must not show them, and fmt asks no methods of the values
 	// of unexported fields.
 	s.config.SecretKey, s.config.SigningKeys, s.config.Credentials = "", nil, nil
@@ -160,6 +162,15 @@ func (s *Store) Endpoint() string { return s.config.Endpoint }
 // business, and some are secret.
 func (s *Store) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "Store(%s)", s.config.Endpoint)
+}
+
+// CloseIdleConnections closes the connections to storage that no request uses,
+// as when a program ends: a server that shuts down may wait for them. The Store
+// stays usable. A Transport of the app's own must have such a method.
+func (s *Store) CloseIdleConnections() {
+	if t, ok := s.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
 }
 
 // warn logs what went wrong in work that no caller waits for.

@@ -60,6 +60,7 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	defer store.CloseIdleConnections() // before the engine stops, which waits for them
 	fields := documents.DeclareFields(store)
 	// Creates the buckets that are missing and opens the public one to readers.
 	if err := store.Startup(core.StartupConfig{}).Start(ctx); err != nil {

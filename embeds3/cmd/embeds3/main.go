@@ -46,9 +46,18 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	addr := flags.String("addr", embeds3.DefaultAddr, "`host:port` to listen on; port 0 picks a free one")
 	dir := flags.String("dir", "", "`folder` to keep objects in; empty for a temporary one, removed at the end")
 	remote := flags.Bool("allow-remote", false, "permit an address other machines can reach")
-	untilEOF := flags.Bool("stdin", false, "stop when standard input ends")
+	untilEOF := flags.Bool("stdin", false, "stop when standard input ends, within a second")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *untilEOF && *dir == "" {
+		// A folder of our own, to remove even when the engine takes its time.
+		temporary, err := os.MkdirTemp("", "embeds3-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temporary)
+		*dir = temporary
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,12 +82,27 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		s.Close()
 		return err
 	}
-	if *untilEOF {
-		go func() {
-			_, _ = io.Copy(io.Discard, stdin) // any end of it is the end
-			stop()
-		}()
+	if !*untilEOF {
+		<-s.Done()
+		return s.Close()
 	}
-	<-s.Done()
-	return s.Close()
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, stdin) // any end of it is the end
+		close(ended)
+	}()
+	select {
+	case <-s.Done():
+		return s.Close()
+	case <-ended:
+	}
+	// Whoever started us is gone, and with it everyone to wait for. The engine
+	// would wait for connections that were opened and never used.
+	stop()
+	select {
+	case <-s.Done():
+		return s.Close()
+	case <-time.After(time.Second):
+		return nil
+	}
 }
