@@ -192,14 +192,28 @@ func (f UploadTo) makeKey(n Naming, limit int) (key Key, unique bool, err error)
 // checkMade turns what an UploadTo returned into a Key.
 func checkMade(made string, n Naming) (Key, error) {
 	slash := strings.LastIndexByte(made, '/') + 1
-	if n.Name != "" && strings.Contains(made[slash:], n.Name) && unsafePath(made) == "" {
+	if n.rawIn(made[slash:]) && unsafePath(made) == "" {
 		valid, err := ValidName(made[slash:])
 		if err != nil {
 			return Key{}, err
 		}
 		made = made[:slash] + valid
 	}
-	return ParseKey(made)
+	key, err := ParseKey(made)
+	if err != nil {
+		// The key is the app's; the client is not told what it looks like.
+		return Key{}, &Error{Kind: ErrName, Detail: "a file of this name cannot be stored here", Err: err}
+	}
+	return key, nil
+}
+
+// rawIn says whether segment holds the client's name in a form that is not safe.
+func (n Naming) rawIn(segment string) bool {
+	if n.Name == "" || !strings.Contains(segment, n.Name) {
+		return false
+	}
+	valid, err := ValidName(n.Name)
+	return err != nil || valid != n.Name
 }
 
 // shortenMade makes key fit limit bytes.
