@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/versity/versitygw/auth"
 	"github.com/versity/versitygw/backend"
@@ -150,6 +152,9 @@ type engine struct {
 	ended  chan error
 }
 
+// startTimeout is how long the engine may take to answer its first request.
+const startTimeout = 10 * time.Second
+
 // errPortRace reports that a port that was free a moment ago no longer is.
 var errPortRace = errors.New("embeds3: every free port found was taken by someone else before it could be used; start again")
 
@@ -168,7 +173,10 @@ func listen(ctx context.Context, cfg Config, st storage) (*engine, error) {
 		return nil, err
 	}
 
-	ctx, cancel := context.WithCancel(ctx)
+	// The gateway must not be told to stop before it serves: it would then go on
+	// listening for ever. So it runs on a context of its own, which ends with the
+	// caller's only once a request has been answered.
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	e := &engine{addr: addr, cancel: cancel, ended: make(chan error, 1)}
 	ready := make(chan struct{})
 	var once sync.Once
@@ -185,14 +193,40 @@ func listen(ctx context.Context, cfg Config, st storage) (*engine, error) {
 		Quiet:             true,
 		S3Options:         []s3api.Option{s3api.WithOnListen(func() { once.Do(func() { close(ready) }) })},
 	}
-	go func() { e.ended <- embedgw.RunVersityGW(ctx, be, gw) }()
+	go func() { e.ended <- embedgw.RunVersityGW(run, be, gw) }()
 
 	select {
 	case <-ready:
+		if err := answers(run, addr); err != nil {
+			cancel()
+			return nil, errors.Join(err, <-e.ended)
+		}
+		context.AfterFunc(ctx, cancel)
 		return e, nil
 	case err := <-e.ended:
 		cancel()
 		return nil, startError(ctx, cfg, addr, err)
+	}
+}
+
+// answers waits until the engine answers a request, whatever the answer is.
+func answers(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/", http.NoBody)
+		if err != nil {
+			return fmt.Errorf("embeds3: start: %w", err)
+		}
+		response, err := client.Do(r)
+		if err == nil {
+			return response.Body.Close()
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("embeds3: the engine at %s does not answer: %w", addr, err)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
