@@ -109,7 +109,7 @@ func (b *Bucket) Open(ctx context.Context, key Key, options OpenOptions) (*File,
 		return nil, &Error{Kind: ErrRange, Op: "open", Bucket: b.name, Key: key.String(), Err: err}
 	}
 	// The watchdog outlives this call: it guards the body until Close.
-	guarded, dog := watch(ctx, b.store.config.Timeout)
+	guarded, dog := watch(ctx, b.store.patience())
 	body, info, header, err := b.store.internal.GetObject(guarded, b.name, key.String(), request)
 	if err != nil {
 		err = b.store.mapError(guarded, b.at("open", key), err)
@@ -180,7 +180,7 @@ func (b *Bucket) stat(ctx context.Context, key Key, encryption encrypt.ServerSid
 	}
 	request.Checksum = true
 	var info minio.ObjectInfo
-	err = b.store.retry(ctx, b.at("stat", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) (err error) {
+	err = b.store.retry(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
 		info, err = b.store.internal.StatObject(ctx, b.name, key.String(), request)
 		return err
 	})
@@ -198,7 +198,7 @@ func (b *Bucket) explain(ctx context.Context, key Key, err error, request minio.
 		return err
 	}
 	_ = request.SetRange(0, 0)
-	why := b.store.request(ctx, b.at("stat", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog) error {
+	why := b.store.request(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog) error {
 		body, _, _, err := b.store.internal.GetObject(ctx, b.name, key.String(), request)
 		if err == nil {
 			_ = body.Close()
@@ -234,7 +234,7 @@ func (b *Bucket) Delete(ctx context.Context, key Key) error {
 }
 
 func (b *Bucket) remove(ctx context.Context, key Key) error {
-	return b.store.retry(ctx, b.at("delete", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+	return b.store.retry(ctx, b.at("delete", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		return b.store.internal.RemoveObject(ctx, b.name, key.String(), minio.RemoveObjectOptions{})
 	})
 }
@@ -310,7 +310,7 @@ func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[Object, erro
 
 func (b *Bucket) walk(ctx context.Context, prefix string, recursive bool) iter.Seq2[minio.ObjectInfo, error] {
 	return func(yield func(minio.ObjectInfo, error) bool) {
-		ctx, dog := watch(ctx, b.store.config.Timeout)
+		ctx, dog := watch(ctx, b.store.patience())
 		defer dog.stop()
 		list := b.store.internal.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: recursive})
 		for info := range list {
@@ -503,7 +503,7 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, encryption enc
 		DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}, ServerSideEncryption: encryption,
 	}
 	options.SetMatchETagExcept("*")
-	err = b.store.retry(ctx, b.at("reserve", key), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) error {
+	err = b.store.retry(ctx, b.at("reserve", key), b.store.patience(), func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {

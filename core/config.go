@@ -101,8 +101,9 @@ type Config struct {
 	TokenExpiry time.Duration
 
 	// Timeout is how long storage may make no progress on a request (no byte
-	// taken, no byte given, no answer) before it counts as unavailable. A slow
-	// but moving transfer is never cut. Default 5 seconds. FILEFIELD_TIMEOUT.
+	// taken, no byte given, no answer) before it counts as unavailable; the last
+	// fifth of it is for tidying up. A slow but moving transfer is never cut.
+	// Default 5 seconds. FILEFIELD_TIMEOUT.
 	Timeout time.Duration
 	// FinishTimeout is the same for the two requests where a server may rightly
 	// think for long: completing a multipart upload and copying an object.

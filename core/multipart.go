@@ -63,22 +63,39 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 	m := &multipart{upload: u, key: u.object.Key, reserved: reserved}
 	if err = m.create(ctx); err == nil {
 		if err = m.stream(ctx, first, second); err == nil {
+			m.completing = true
 			err = m.complete(ctx)
-		}
-		if err != nil {
-			m.abort(ctx, err)
 		}
 	}
 	if err == nil {
 		return nil
 	}
-	if reserved != "" || reached(err) {
-		u.sweep(ctx, m.key, err)
-	}
+	m.giveUp(ctx, err)
 	if KindOf(err) == ErrPrecondition {
 		return u.taken() // at the very end, by one who replaced what held the place
 	}
 	return err
+}
+
+// giveUp removes what a failed upload may have left: its parts, and an object at
+// its key where there can be one.
+func (m *multipart) giveUp(ctx context.Context, why error) {
+	if m.completing {
+		// Only after an abort is it certain whether the object came into being.
+		m.abort(ctx, why)
+		if m.reserved != "" || reached(why) {
+			m.upload.sweep(ctx, m.key, why)
+		}
+		return
+	}
+	var both sync.WaitGroup // storage that does not answer takes up the time of each
+	if m.id != "" {
+		both.Go(func() { m.abort(ctx, why) })
+	}
+	if m.reserved != "" {
+		both.Go(func() { m.upload.sweep(ctx, m.key, why) })
+	}
+	both.Wait()
 }
 
 // claimKey makes a key that others may want ours before the parts are sent:
@@ -108,6 +125,8 @@ type multipart struct {
 	id     string
 	// reserved is the ETag of the empty object that holds the key, or "".
 	reserved string
+	// completing says that an object may have come into being.
+	completing bool
 
 	mu    sync.Mutex
 	parts []minio.ObjectPart
@@ -121,7 +140,7 @@ func (m *multipart) create(ctx context.Context) error {
 		options.UserMetadata["x-amz-checksum-type"] = "FULL_OBJECT"
 	}
 	repeated := false
-	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, tries int) (err error) {
+	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, tries int) (err error) {
 		repeated = tries > 0
 		m.id, err = u.store.internal.NewMultipartUpload(ctx, u.bucket.name, m.key.String(), options)
 		return err
@@ -228,7 +247,7 @@ func (m *multipart) dispatch(ctx context.Context, fail context.CancelCauseFunc, 
 func (m *multipart) send(ctx context.Context, number int, part *rope) error {
 	u := m.upload
 	options := minio.PutObjectPartOptions{SSE: customerKey(u.in.Options.Encryption), DisableContentSha256: true}
-	return u.store.retry(ctx, u.at("send part", m.key), u.store.config.Timeout, func(ctx context.Context, dog *watchdog, _ int) error {
+	return u.store.retry(ctx, u.at("send part", m.key), u.store.patience(), func(ctx context.Context, dog *watchdog, _ int) error {
 		options.CustomHeader = http.Header{}
 		if u.in.Options.Checksum == ChecksumCRC32C {
 			options.CustomHeader.Set("x-amz-checksum-crc32c", part.checksum())
@@ -312,7 +331,7 @@ func (m *multipart) abort(ctx context.Context, why error) {
 
 func (m *multipart) abortID(ctx context.Context, id string) error {
 	u := m.upload
-	return u.store.retry(ctx, u.at("abort upload", m.key), u.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+	return u.store.retry(ctx, u.at("abort upload", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		err := u.store.internal.AbortMultipartUpload(ctx, u.bucket.name, m.key.String(), id)
 		if isUploadGone(err) {
 			return nil

@@ -168,6 +168,11 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 	return ErrUnavailable, ""
 }
 
+// patience is how long a request may make no progress. It leaves a fifth of the
+// configured time for what has to be tidied up then, so that the caller has its
+// answer within the whole.
+func (s *Store) patience() time.Duration { return s.config.Timeout * 4 / 5 }
+
 // afterwards returns a context for work that must be done although the caller's
 // has ended: clean-up. It keeps the values and gets a time limit of its own,
 // short where storage has just been found not to answer.

@@ -275,7 +275,7 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	if !u.in.Replace {
 		options.SetMatchETagExcept("*")
 	}
-	err := u.store.retry(ctx, u.at("save", key), u.store.config.Timeout, func(ctx context.Context, dog *watchdog, tries int) error {
+	err := u.store.retry(ctx, u.at("save", key), u.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
 		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)

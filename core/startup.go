@@ -96,7 +96,7 @@ func (b *Bucket) check(ctx context.Context) error {
 }
 
 func (b *Bucket) exists(ctx context.Context) (exists bool, err error) {
-	err = b.store.retry(ctx, b.at("check bucket", Key{}), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+	err = b.store.retry(ctx, b.at("check bucket", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		exists, err = b.store.internal.BucketExists(ctx, b.name)
 		return err
 	})
@@ -131,7 +131,7 @@ func (b *Bucket) ensure(ctx context.Context) error {
 }
 
 func (b *Bucket) create(ctx context.Context) error {
-	return b.store.retry(ctx, b.at("create bucket", Key{}), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+	return b.store.retry(ctx, b.at("create bucket", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		err := b.store.internal.MakeBucket(ctx, b.name, minio.MakeBucketOptions{Region: b.store.config.Region})
 		var r minio.ErrorResponse
 		if errors.As(err, &r) && r.Code == "BucketAlreadyOwnedByYou" {
@@ -166,7 +166,7 @@ func publicPolicy(bucket string) policy {
 // publish sets the public policy unless the bucket has exactly that.
 func (b *Bucket) publish(ctx context.Context) error {
 	var current string
-	err := b.store.retry(ctx, b.at("read policy", Key{}), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) (err error) {
+	err := b.store.retry(ctx, b.at("read policy", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
 		current, err = b.store.internal.Client.GetBucketPolicy(ctx, b.name)
 		return err
 	})
@@ -180,7 +180,7 @@ func (b *Bucket) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return b.store.retry(ctx, b.at("set policy", Key{}), b.store.config.Timeout, func(ctx context.Context, _ *watchdog, _ int) error {
+	return b.store.retry(ctx, b.at("set policy", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		return b.store.internal.SetBucketPolicy(ctx, b.name, string(document))
 	})
 }
