@@ -2,17 +2,26 @@ package fieldtype_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m) }
+// TestMain also finds goroutines that outlive the tests.
+func TestMain(m *testing.M) {
+	s3test.Main(m, func() error {
+		http.DefaultClient.CloseIdleConnections()
+		return goleak.Find()
+	})
+}
 
 const (
 	storageSecret = "the-secret-of-the-storage"

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
+	"go.uber.org/goleak"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
@@ -16,7 +17,13 @@ import (
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m) }
+// TestMain also finds goroutines that outlive the tests.
+func TestMain(m *testing.M) {
+	s3test.Main(m, func() error {
+		http.DefaultClient.CloseIdleConnections()
+		return goleak.Find()
+	})
+}
 
 var note *core.Field
 

@@ -15,12 +15,20 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/nethttp"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m) }
+// TestMain also finds goroutines that outlive the tests.
+func TestMain(m *testing.M) {
+	s3test.Main(m, func() error {
+		http.DefaultClient.CloseIdleConnections()
+		return goleak.Find()
+	})
+}
 
 // app is a small web app on a bucket of its own.
 type app struct {
