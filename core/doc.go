@@ -17,10 +17,12 @@
 //	link, err := avatars.URL(ctx, object.Key, core.URLOptions{})
 //	token := avatars.Sign(object, "") // what the file is in a form
 //
-// The concepts, one file each: Config (config.go), Store, Bucket, Field, UploadTo
-// (uploadto.go), Key, Token, Txn, the uploader (save.go for a file of one part,
-// multipart.go for longer ones, memory.go and rope.go for its buffers), URL, and
-// the errors (errors.go; problem.go for what a client sees of them).
+// The concepts, one file each: Config, Store, Bucket (with read.go, list.go and
+// copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
+// one part, multipart.go for longer ones, reserve.go for names that others want
+// too, memory.go and rope.go for its buffers), URL, Startup, and the errors
+// (errors.go; problem.go for what a client sees of them; remote.go for what
+// storage said).
 //
 // Values of this package's types are safe for concurrent use unless they say
 // otherwise, and hold no package-level state. Every call that can block takes a

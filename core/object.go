@@ -178,21 +178,3 @@ type Upload struct {
 	// Options override the field's.
 	Options ObjectOptions
 }
-
-// File is an open object: its content and what is known about it. It must be
-// closed. Not safe for concurrent use.
-type File struct {
-	io.ReadCloser
-	Object
-	// Offset and Length say which part of the object the content is; the whole
-	// one where no range was asked for.
-	Offset, Length int64
-}
-
-// Metadata names of the library's own. They are lower case, as S3 returns them.
-const (
-	metaName   = "filefield-name"   // the original file name, percent-encoded
-	metaType   = "filefield-type"   // the type by content, where another is served
-	metaUpload = "filefield-upload" // which upload wrote the object
-	metaSize   = "filefield-pixels" // width x height of an image
-)

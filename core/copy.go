@@ -1,0 +1,111 @@
+package core
+
+import (
+	"context"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/encrypt"
+)
+
+// Copy copies an object on the storage's side, with its metadata, to a key of
+// this or another bucket of the same Store. A taken key is ErrTaken unless
+// replace is Replace. Under a Txn the copy goes again if it rolls back, and one
+// that replaces is made when it commits.
+func (b *Bucket) Copy(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode) (Object, error) {
+	return b.transfer(ctx, from, to, key, replace, func(context.Context) error { return nil })
+}
+
+// transfer copies an object and then, not before the copy is sure, does what is
+// to follow.
+func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode, then func(context.Context) error) (Object, error) {
+	source, err := b.Stat(ctx, from)
+	if err != nil {
+		return Object{}, err
+	}
+	if key.IsZero() {
+		return Object{}, errNoKey("copy", to.name)
+	}
+	txn := TxnFrom(ctx)
+	if txn != nil && replace == Replace {
+		err := txn.OnCommit(func(ctx context.Context) error {
+			if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
+				return err
+			}
+			return then(ctx)
+		})
+		source.Bucket, source.Key, source.VersionID = to.name, key, ""
+		return source, err
+	}
+	if replace == KeepExisting {
+		if _, err := to.reserve(ctx, key, newUploadID(), nil); err != nil {
+			if KindOf(err) == ErrPrecondition {
+				return Object{}, &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
+			}
+			return Object{}, err
+		}
+	}
+	if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
+		if replace == KeepExisting {
+			to.discard(ctx, key, err)
+		}
+		return Object{}, err
+	}
+	if txn == nil {
+		err = then(ctx)
+	} else if err = txn.OnRollback(func(ctx context.Context) error { return to.remove(ctx, key) }); err != nil {
+		to.discard(ctx, key, err)
+		return Object{}, err
+	} else {
+		err = txn.OnCommit(then)
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	return to.Stat(ctx, key)
+}
+
+// ReplaceMode says what to do with an object that already has the wanted key.
+type ReplaceMode uint8
+
+const (
+	// KeepExisting refuses with ErrTaken.
+	KeepExisting ReplaceMode = iota
+	// Replace overwrites it, atomically.
+	Replace
+)
+
+// maxCopySize is the largest object one CopyObject request copies.
+const maxCopySize = 5 * GiB
+
+// copy copies one object with its metadata and tags. What S3 does not take over
+// from the source (encryption, locks) comes from keep.
+func (b *Bucket) copy(ctx context.Context, from Key, size int64, to *Bucket, key Key, keep ObjectOptions) error {
+	return b.store.retry(ctx, to.at("copy", key), b.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, _ int) error {
+		source := minio.CopySrcOptions{Bucket: b.name, Object: from.String()}
+		target := minio.CopyDestOptions{
+			Bucket: to.name, Object: key.String(), Encryption: keep.Encryption,
+			Mode: keep.Retention.Mode, RetainUntilDate: keep.Retention.Until,
+		}
+		if keep.LegalHold {
+			target.LegalHold = minio.LegalHoldEnabled
+		}
+		if customer := customerKey(keep.Encryption); customer != nil {
+			source.Encryption = encrypt.SSECopy(customer)
+		}
+		if size > maxCopySize {
+			_, err := b.store.internal.ComposeObject(ctx, target, source)
+			return err
+		}
+		_, err := b.store.internal.Client.CopyObject(ctx, target, source)
+		return err
+	})
+}
+
+// Move is Copy, then Delete of the source. Under a Txn the source goes when it
+// commits.
+func (b *Bucket) Move(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode) (Object, error) {
+	if b.name == to.name && from == key {
+		return b.Stat(ctx, from)
+	}
+	return b.transfer(ctx, from, to, key, replace, func(ctx context.Context) error { return b.remove(ctx, from) })
+}

@@ -1,0 +1,73 @@
+package core
+
+import (
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// Metadata names of the library's own. They are lower case, as S3 returns them.
+const (
+	metaName   = "filefield-name"   // the original file name, percent-encoded
+	metaType   = "filefield-type"   // the type by content, where another is served
+	metaUpload = "filefield-upload" // which upload wrote the object
+	metaSize   = "filefield-pixels" // width x height of an image
+)
+
+// object turns minio-go's description into ours.
+func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
+	o := Object{
+		Bucket: b.name, Key: key, Size: info.Size, Type: info.ContentType, ETag: info.ETag,
+		VersionID: info.VersionID, Modified: info.LastModified.UTC(), CRC32C: info.ChecksumCRC32C,
+	}
+	for name, value := range info.UserMetadata {
+		switch name = strings.ToLower(name); name {
+		case metaName:
+			if decoded, err := url.PathUnescape(value); err == nil {
+				o.Name = ClientName(decoded)
+			}
+		case metaType:
+			o.Type = value
+		case metaSize:
+			w, h, _ := strings.Cut(value, "x")
+			o.Width, _ = strconv.Atoi(w)
+			o.Height, _ = strconv.Atoi(h)
+		case metaUpload:
+		default:
+			if o.Metadata == nil {
+				o.Metadata = map[string]string{}
+			}
+			o.Metadata[name] = decodeMetadata(value)
+		}
+	}
+	if o.Name == "" && !key.IsZero() {
+		o.Name = key.Base()
+	}
+	return o
+}
+
+// encodeMetadata makes any text fit an HTTP header, so that every server and
+// client agrees on it: percent-encoded where it is not plain ASCII or could be
+// mistaken for something encoded.
+func encodeMetadata(value string) string {
+	plain := decodeMetadata(value) == value && strings.TrimSpace(value) == value
+	for i := 0; plain && i < len(value); i++ {
+		plain = value[i] >= 0x20 && value[i] < 0x7f
+	}
+	if plain {
+		return value
+	}
+	return url.PathEscape(value)
+}
+
+func decodeMetadata(value string) string {
+	if !strings.Contains(value, "%") {
+		return value
+	}
+	if decoded, err := url.PathUnescape(value); err == nil {
+		return decoded
+	}
+	return value
+}
