@@ -37,31 +37,42 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 		return source, err
 	}
 	if replace == KeepExisting {
-		if _, err := to.reserve(ctx, key, newUploadID(), nil); err != nil {
-			if KindOf(err) == ErrPrecondition {
-				return Object{}, &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
-			}
-			return Object{}, err
-		}
-	}
-	if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
-		if replace == KeepExisting {
-			to.discard(ctx, key, err)
-		}
-		return Object{}, err
-	}
-	if txn == nil {
-		err = then(ctx)
-	} else if err = txn.OnRollback(func(ctx context.Context) error { return to.remove(ctx, key) }); err != nil {
-		to.discard(ctx, key, err)
-		return Object{}, err
+		err = b.copyNew(ctx, from, source.Size, to, key)
 	} else {
-		err = txn.OnCommit(then)
+		err = b.copy(ctx, from, source.Size, to, key, ObjectOptions{})
 	}
 	if err != nil {
 		return Object{}, err
 	}
-	return to.Stat(ctx, key)
+	copied, err := to.Stat(ctx, key)
+	if err != nil {
+		return Object{}, err
+	}
+	if txn == nil {
+		return copied, then(ctx)
+	}
+	undo := func(ctx context.Context) error { return to.removeVersion(ctx, key, copied.ETag) }
+	if err := txn.OnRollback(undo); err != nil {
+		to.tidy(ctx, err, undo) // the transaction ended meanwhile
+		return Object{}, err
+	}
+	return copied, txn.OnCommit(then)
+}
+
+// copyNew copies to a key that is free, which it reserves first.
+func (b *Bucket) copyNew(ctx context.Context, from Key, size int64, to *Bucket, key Key) error {
+	id := newUploadID()
+	_, err := to.reserve(ctx, key, id, nil)
+	if KindOf(err) == ErrPrecondition {
+		return &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
+	}
+	if err == nil {
+		err = b.copy(ctx, from, size, to, key, ObjectOptions{})
+	}
+	if err != nil {
+		to.tidy(ctx, err, func(ctx context.Context) error { return to.removeWritten(ctx, key, id, nil) })
+	}
+	return err
 }
 
 // ReplaceMode says what to do with an object that already has the wanted key.

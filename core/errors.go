@@ -146,6 +146,9 @@ type Error struct {
 	Advice string
 	// Err is the cause, or nil.
 	Err error
+
+	// reached says that an earlier try may have taken effect.
+	reached bool
 }
 
 // Error renders "op bucket/key (field name): detail: cause (advice)".

@@ -136,6 +136,12 @@ func (c FieldConfig) faults() []error {
 	return faults
 }
 
+// Format writes the field's name, whatever the verb: a declaration may hold an
+// encryption key.
+func (f *Field) Format(s fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(s, "Field(%s)", f.config.Name)
+}
+
 // Name returns the field's name in forms.
 func (f *Field) Name() string { return f.config.Name }
 

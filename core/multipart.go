@@ -61,12 +61,19 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 		return err
 	}
 	m := &multipart{upload: u, key: u.object.Key, reserved: reserved}
+	returned := false
+	defer func() {
+		if !returned { // the body or the progress function panicked
+			m.giveUp(ctx, nil)
+		}
+	}()
 	if err = m.create(ctx); err == nil {
 		if err = m.stream(ctx, first, second); err == nil {
 			m.completing = true
 			err = m.complete(ctx)
 		}
 	}
+	returned = true
 	if err == nil {
 		return nil
 	}
@@ -303,8 +310,8 @@ func (m *multipart) complete(ctx context.Context) error {
 	return u.store.retry(ctx, u.at("complete upload", m.key), u.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := u.store.internal.CompleteMultipartUpload(ctx, u.bucket.name, m.key.String(), m.id, parts, options)
 		if tries > 0 && (isPrecondition(err) || isUploadGone(err)) {
-			own, ok := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
-			if ok && own.Size == u.object.Size { // not the reserved place
+			own, ours, _ := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
+			if ours && own.Size == u.object.Size { // not the reserved place
 				u.stored(own.ETag, own.VersionID)
 				return nil // the answer to an earlier try was lost, not the object
 			}
@@ -341,19 +348,32 @@ func (m *multipart) abortID(ctx context.Context, id string) error {
 }
 
 // abortUnknown ends an upload whose creation was not answered, so that its id
-// is not known. The key is ours alone, so every upload under it but this one is
-// such a one.
+// is not known. Under a random key every upload but this one is such a one; under
+// a reserved key those that were started since it was reserved are.
 func (m *multipart) abortUnknown(ctx context.Context, why error) {
 	u := m.upload
 	ctx, cancel := u.store.afterwards(ctx, why)
 	defer cancel()
-	open, err := u.store.internal.ListMultipartUploads(ctx, u.bucket.name, m.key.String(), "", "", "", 100)
+	var since time.Time
+	if m.reserved != "" {
+		own, ours, err := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
+		if err != nil || !ours {
+			u.store.warn(ctx, "a multipart upload may have been left open", why)
+			return
+		}
+		since = own.LastModified.Truncate(time.Second)
+	}
+	var open minio.ListMultipartUploadsResult
+	err := u.store.request(ctx, u.at("list uploads", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog) (err error) {
+		open, err = u.store.internal.ListMultipartUploads(ctx, u.bucket.name, m.key.String(), "", "", "", 100)
+		return err
+	})
 	if err != nil {
 		u.store.warn(ctx, "a multipart upload may have been left open", err)
 		return
 	}
 	for _, one := range open.Uploads {
-		if one.Key != m.key.String() || one.UploadID == m.id {
+		if one.Key != m.key.String() || one.UploadID == m.id || one.Initiated.Before(since) {
 			continue
 		}
 		if err := m.abortID(ctx, one.UploadID); err != nil {

@@ -45,10 +45,11 @@ func (s *Store) request(ctx context.Context, at Error, limit time.Duration, call
 // retry runs one call as request does, again where that is safe and may help.
 // The number of earlier tries is handed to the call.
 func (s *Store) retry(ctx context.Context, at Error, limit time.Duration, call func(ctx context.Context, dog *watchdog, tries int) error) error {
-	tries := 0
+	tries, reachedOnce := 0, false
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.request(ctx, at, limit, func(ctx context.Context, dog *watchdog) error { return call(ctx, dog, tries) })
 		tries++
+		reachedOnce = reachedOnce || (err != nil && reached(err))
 		if err != nil && !retryable(err) {
 			return struct{}{}, backoff.Permanent(err)
 		}
@@ -57,7 +58,11 @@ func (s *Store) retry(ctx context.Context, at Error, limit time.Duration, call f
 		InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.5, Multiplier: 3, MaxInterval: time.Second,
 	}), backoff.WithMaxTries(uint(s.config.Attempts)))
 	if err != nil && KindOf(err) == 0 { // the caller's context ended between two tries
-		return s.mapError(ctx, at, err)
+		err = s.mapError(ctx, at, err)
+	}
+	var failed *Error
+	if reachedOnce && errors.As(err, &failed) {
+		failed.reached = true
 	}
 	return err
 }
@@ -74,8 +79,13 @@ func retryable(err error) bool {
 	return false
 }
 
-// reached says whether the request may have taken effect although it failed.
+// reached says whether the request, in any of its tries, may have taken effect
+// although it failed.
 func reached(err error) bool {
+	var failed *Error
+	if errors.As(err, &failed) && failed.reached {
+		return true
+	}
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
 		return false
@@ -177,7 +187,7 @@ func (s *Store) patience() time.Duration { return s.config.Timeout * 4 / 5 }
 // has ended: clean-up. It keeps the values and gets a time limit of its own,
 // short where storage has just been found not to answer.
 func (s *Store) afterwards(ctx context.Context, why error) (context.Context, context.CancelFunc) {
-	limit := 2 * s.config.Timeout
+	limit := s.config.Timeout
 	if errors.Is(why, errStalled) {
 		limit = max(s.config.Timeout/5, time.Second)
 	}

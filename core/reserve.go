@@ -23,7 +23,7 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, encryption enc
 		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
-			if own, ok := b.written(ctx, key, id, encryption); ok {
+			if own, ours, _ := b.written(ctx, key, id, encryption); ours {
 				etag = own.ETag
 				return nil
 			}
@@ -34,22 +34,29 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, encryption enc
 }
 
 // written returns the object at key if the upload id wrote it: how a success
-// whose answer was lost is told from another's object.
-func (b *Bucket) written(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (minio.ObjectInfo, bool) {
+// whose answer was lost is told from another's object. An error means that
+// storage could not be asked.
+func (b *Bucket) written(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (info minio.ObjectInfo, ours bool, err error) {
 	request, err := OpenOptions{Encryption: encryption}.request()
 	if err != nil {
-		return minio.ObjectInfo{}, false
+		return minio.ObjectInfo{}, false, err
 	}
-	info, err := b.store.internal.StatObject(ctx, b.name, key.String(), request)
+	err = b.store.request(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog) (err error) {
+		info, err = b.store.internal.StatObject(ctx, b.name, key.String(), request)
+		return err
+	})
+	if KindOf(err) == ErrNotFound {
+		return minio.ObjectInfo{}, false, nil
+	}
 	if err != nil {
-		return minio.ObjectInfo{}, false
+		return minio.ObjectInfo{}, false, err
 	}
 	for name, value := range info.UserMetadata {
 		if strings.EqualFold(name, metaUpload) {
-			return info, value == id
+			return info, value == id, nil
 		}
 	}
-	return minio.ObjectInfo{}, false
+	return minio.ObjectInfo{}, false, nil
 }
 
 func isPrecondition(err error) bool {
@@ -57,11 +64,33 @@ func isPrecondition(err error) bool {
 	return errors.As(err, &r) && r.StatusCode == http.StatusPreconditionFailed
 }
 
-// discard removes an object that a failed operation left, on a context of its own.
-func (b *Bucket) discard(ctx context.Context, key Key, why error) {
+// removeWritten removes the object at key if the upload id wrote it, and leaves
+// one that somebody else has put there since.
+func (b *Bucket) removeWritten(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) error {
+	_, ours, err := b.written(ctx, key, id, encryption)
+	if err != nil || !ours {
+		return err
+	}
+	return b.remove(ctx, key)
+}
+
+// removeVersion removes the object at key if it is still the one of that ETag.
+func (b *Bucket) removeVersion(ctx context.Context, key Key, etag string) error {
+	o, err := b.stat(ctx, key, nil)
+	if KindOf(err) == ErrNotFound || (err == nil && o.ETag != etag) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.remove(ctx, key)
+}
+
+// tidy runs what a failed operation has to clean up, on a context of its own.
+func (b *Bucket) tidy(ctx context.Context, why error, do func(context.Context) error) {
 	ctx, cancel := b.store.afterwards(ctx, why)
 	defer cancel()
-	if err := b.remove(ctx, key); err != nil {
+	if err := do(ctx); err != nil {
 		b.store.warn(ctx, "an object of a failed operation may have been left behind", err)
 	}
 }

@@ -36,6 +36,10 @@ type upload struct {
 	maxWidth, maxHeight int
 	makeKey             func(mediaType string) (key Key, unique bool, err error)
 
+	// alternative makes the key to use instead of one that is taken. Default:
+	// Django's, with a random suffix.
+	alternative func(taken Key) (Key, error)
+
 	id       string // marks the object as written by this upload
 	body     *meter
 	borrower *borrower
@@ -56,26 +60,22 @@ func (u *upload) save(ctx context.Context) (Object, error) {
 	return u.run(ctx)
 }
 
-// saveIn saves under a transaction: the object goes again with a rollback, and
-// a replacement is kept beside its target until the commit.
+// saveIn saves under a transaction: the object goes again with a rollback. What
+// replaces an existing object is kept beside it until the commit; a key that is
+// free is written at once, so that no row can come to point at nothing.
 func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	if txn.Done() {
 		return Object{}, errTxnDone()
 	}
-	var target Key
+	var target Key // of a replacement that is kept beside it
 	keep := u.in.Options
 	if u.in.Replace {
-		u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
-		direct := u.makeKey
-		u.makeKey = func(mediaType string) (Key, bool, error) {
-			key, _, err := direct(mediaType)
-			if err != nil {
-				return Key{}, false, err
-			}
-			target = key
-			setDefault(&u.in.Name, key.Base())
-			staged, err := ParseKey(strings.TrimSuffix(key.String(), key.Base()) + "staged-" + rand.Text())
-			return staged, true, err
+		u.in.Replace = false
+		u.alternative = func(taken Key) (Key, error) {
+			target = taken
+			u.unique = true
+			u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
+			return ParseKey(strings.TrimSuffix(taken.String(), taken.Base()) + "staged-" + rand.Text())
 		}
 	}
 	o, err := u.run(ctx)
@@ -83,11 +83,11 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, err
 	}
 	stored := o.Key
-	if err := txn.OnRollback(func(ctx context.Context) error { return u.bucket.remove(ctx, stored) }); err != nil {
-		u.bucket.discard(ctx, stored, err) // the transaction ended meanwhile
+	if err := txn.OnRollback(u.remove); err != nil {
+		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile
 		return Object{}, err
 	}
-	if !u.in.Replace {
+	if target.IsZero() {
 		return o, nil
 	}
 	err = txn.OnCommit(func(ctx context.Context) error {
@@ -97,11 +97,20 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return u.bucket.remove(ctx, stored)
 	})
 	if err != nil {
-		u.bucket.discard(ctx, stored, err)
+		u.bucket.tidy(ctx, err, u.remove)
 		return Object{}, err
 	}
-	o.Key = target
+	o.Key, o.ETag, o.VersionID = target, "", "" // the copy will have its own
 	return o, nil
+}
+
+// remove removes what this upload stored, but not what another has put in its
+// place: only a random key is surely ours.
+func (u *upload) remove(ctx context.Context) error {
+	if u.unique {
+		return u.bucket.remove(ctx, u.object.Key)
+	}
+	return u.bucket.removeWritten(ctx, u.object.Key, u.id, u.in.Options.Encryption)
 }
 
 func (u *upload) run(ctx context.Context) (Object, error) {
@@ -218,6 +227,8 @@ func (u *upload) readError(ctx context.Context, err error) error {
 		return u.refuse(ErrTooLarge, fmt.Sprintf("the file is larger than %s", formatSize(u.bound())))
 	case errors.As(err, &tooMany):
 		e.Kind, e.Detail = ErrTooLarge, fmt.Sprintf("the request is larger than %s", formatSize(tooMany.Limit))
+	case ctx.Err() != nil && errors.Is(err, context.Cause(ctx)):
+		return u.store.mapError(ctx, *e, err)
 	case errors.As(err, &network) && network.Timeout(): // net/http ends ctx as well
 		e.Kind, e.Detail = ErrSlow, "no data arrived for too long"
 	case ctx.Err() != nil:
@@ -252,6 +263,13 @@ func (u *upload) single(ctx context.Context, part *rope) error {
 
 // rename chooses an alternative to a key that is taken.
 func (u *upload) rename() error {
+	if u.alternative != nil {
+		key, err := u.alternative(u.object.Key)
+		if err == nil {
+			u.object.Key = key
+		}
+		return err
+	}
 	next, err := Alternative(u.object.Key.String(), u.maxKey, RandomSuffix())
 	if err != nil {
 		return err
@@ -280,7 +298,7 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 		defer reader.release()
 		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)
 		if tries > 0 && isPrecondition(err) {
-			if own, ok := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); ok {
+			if own, ours, _ := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); ours {
 				u.stored(own.ETag, own.VersionID)
 				return nil // the answer to an earlier try was lost, not the object
 			}
@@ -301,17 +319,12 @@ func (u *upload) stored(etag, version string) {
 
 // sweep removes what a failed write may have stored after all, if it is ours.
 func (u *upload) sweep(ctx context.Context, key Key, why error) {
-	ctx, cancel := u.store.afterwards(ctx, why)
-	defer cancel()
 	if u.in.Replace {
 		return
 	}
-	if _, ours := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); !ours {
-		return
-	}
-	if err := u.bucket.remove(ctx, key); err != nil {
-		u.store.warn(ctx, "the object of a failed upload may have been left behind", err)
-	}
+	u.bucket.tidy(ctx, why, func(ctx context.Context) error {
+		return u.bucket.removeWritten(ctx, key, u.id, u.in.Options.Encryption)
+	})
 }
 
 // putOptions are the headers of the object as a whole.

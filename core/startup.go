@@ -66,6 +66,8 @@ func (h *Startup) Stop(context.Context) error { return nil }
 // is there: what a readiness probe needs to know. nil means yes; else the errors
 // of all buckets, joined. It ends within the configured time limit.
 func (s *Store) Check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+	defer cancel()
 	return s.eachBucket(ctx, (*Bucket).check)
 }
 
@@ -98,8 +100,8 @@ func (b *Bucket) exists(ctx context.Context) (exists bool, err error) {
 		exists, err = b.store.internal.BucketExists(ctx, b.name)
 		return err
 	})
-	if exists {
-		return true, nil
+	if kind := KindOf(err); exists || (err != nil && kind != ErrNotFound && kind != ErrDenied) {
+		return exists, err
 	}
 	// The answer to a HEAD has no body to say whether the bucket or the user is
 	// unknown; to a listing it has.

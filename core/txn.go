@@ -46,8 +46,8 @@ func TxnFrom(ctx context.Context) *Txn {
 
 // Commit commits the transaction ctx carries, if it carries one that has not
 // ended. A handler calls it once its row is stored, where more could fail before
-// the answer goes out: from then on the files stay, and a row never points at
-// nothing.
+// the answer goes out: from then on the files stay (unless an outer transaction,
+// where there is one, rolls back), and a row never points at nothing.
 func Commit(ctx context.Context) error {
 	t := TxnFrom(ctx)
 	if t == nil || t.Done() {
@@ -96,20 +96,31 @@ func (t *Txn) Pending() bool {
 
 // Commit keeps what was saved and carries out what was deleted and replaced. An
 // error means that something could not be carried out, not that files were
-// lost: at worst an object stays that no row refers to. All of the work is
+// lost: at worst an object stays that no row refers to, or one that was to be
+// replaced keeps its old content. All of the work is
 // tried; errors are joined. A second Commit, or one after Rollback, returns
 // ErrTxnDone.
 func (t *Txn) Commit(ctx context.Context) error {
-	commit, rollback, ended := t.end()
+	if t.parent != nil {
+		return t.handOver()
+	}
+	commit, _, ended := t.end()
 	if ended {
 		return errTxnDone()
 	}
-	if t.parent == nil {
-		return runAll(ctx, commit)
-	}
+	return runAll(ctx, commit)
+}
+
+// handOver commits a nested transaction: its work becomes the outer one's. If
+// that has ended, this one stays open, for its Rollback.
+func (t *Txn) handOver() error {
 	t.parent.mu.Lock()
 	defer t.parent.mu.Unlock()
 	if t.parent.done {
+		return errTxnDone()
+	}
+	commit, rollback, ended := t.end()
+	if ended {
 		return errTxnDone()
 	}
 	t.parent.commit = append(t.parent.commit, commit...)

@@ -18,8 +18,8 @@ type Naming struct {
 	Context context.Context
 	// Field is the name of the form's field.
 	Field string
-	// Name is the name the client gave the file, cleaned by [ClientName]. It is
-	// data, not safe in a key: use ValidName or Ext. It may be "".
+	// Name is the name the client gave the file; from a form, cleaned by
+	// [ClientName]. It is data, not safe in a key: use ValidName or Ext. It may be "".
 	Name string
 	// Type is the media type found in the content, as [Accept] reports it.
 	Type string

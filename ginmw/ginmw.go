@@ -38,7 +38,9 @@ type answer struct {
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
 func (a *answer) WriteHeaderNow() {
-	a.exchange.Answer(a.Status())
+	if status := a.Status(); status >= 200 {
+		a.exchange.Answer(status)
+	}
 	a.ResponseWriter.WriteHeaderNow()
 }
 

@@ -1,8 +1,10 @@
 package nethttp
 
 import (
+	"bufio"
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -22,8 +24,9 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// endTimeout bounds what ends a transaction after its request may be over.
-const endTimeout = 30 * time.Second
+// endTimeout bounds what ends a transaction after its request may be over. Each
+// of its requests to storage has a limit of its own.
+const endTimeout = 5 * time.Minute
 
 // Middleware opens a file transaction (core.Txn) for each request, as the
 // context of the request it hands on, and ends it with the request's outcome
@@ -102,7 +105,7 @@ func (e *Exchange) end(outcome string, end func(context.Context) error) {
 		defer cancel()
 	}
 	if err := end(ctx); err != nil && e.logger != nil {
-		e.logger.ErrorContext(ctx, "a file transaction left objects behind", "outcome", outcome, "error", err)
+		e.logger.ErrorContext(ctx, "a file transaction did not end cleanly: objects may be left behind, or not replaced", "outcome", outcome, "error", err)
 	}
 }
 
@@ -134,6 +137,11 @@ func (a *answer) Write(p []byte) (int, error) {
 		a.WriteHeader(http.StatusOK)
 	}
 	return a.ResponseWriter.Write(p)
+}
+
+// Hijack hands the connection over, where the server's writer can.
+func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 
 // Flush sends what has been written so far, with a status of 200 if none was sent.

@@ -85,6 +85,10 @@ func unwrapWriter(w http.ResponseWriter) http.ResponseWriter {
 // errBody says that err came from reading the request's body.
 func errBody(r *http.Request, err error) error {
 	var large *http.MaxBytesError
+	// What storage or a rule said stands; a time-out in its chain is not the client's.
+	if kind := core.KindOf(err); kind != 0 && kind != core.ErrMalformed {
+		return err
+	}
 	e := &core.Error{Op: "read request", Err: err}
 	switch timeout := isTimeout(err); {
 	case errors.As(err, &large):

@@ -176,3 +176,12 @@ func TestAClientThatDripsIsCutOff(t *testing.T) {
 	}
 	a.quiet(t)
 }
+
+func TestATimeoutOfStorageIsNotTheClientsFault(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{store: func(c *core.Config) {
+		c.Endpoint, c.Attempts = s3test.BlackHole(t), 1
+		c.Transport = &http.Transport{ResponseHeaderTimeout: 50 * time.Millisecond}
+	}})
+	newBody().file("file", "a.txt", []byte("a")).post(t, a).want(t, http.StatusServiceUnavailable, core.ErrUnavailable)
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -140,7 +141,11 @@ func (t *Rows) write(ctx context.Context, do func(*sql.Tx) error) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	return core.Commit(context.WithoutCancel(ctx))
+	if err := core.Commit(context.WithoutCancel(ctx)); err != nil {
+		// The row is as it should be; at worst an object stays that no row names.
+		slog.ErrorContext(ctx, "files of a row could not be tidied up", "error", err)
+	}
+	return nil
 }
 
 // titleTaken turns the database's refusal of a second equal title into a 409.

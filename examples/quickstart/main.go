@@ -41,6 +41,7 @@ func create(w http.ResponseWriter, r *http.Request) error {
 	if err := nethttp.Bind(r, &p); err != nil {
 		return err // the file that was stored goes again
 	}
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(http.StatusCreated)
 	return json.NewEncoder(w).Encode(p) // {"name":…,"avatar":{"url":"http://…",…}}
 }
