@@ -41,6 +41,23 @@ func sendPart(t testing.TB, a *app, size int64, share float64) net.Conn {
 	return conn
 }
 
+type rawAnswer struct {
+	status int
+	closes bool
+}
+
+// awaitAnswer waits for the answer on a connection that sendPart opened.
+func awaitAnswer(t testing.TB, conn net.Conn) rawAnswer {
+	t.Helper()
+	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	return rawAnswer{res.StatusCode, res.Close}
+}
+
 // quiet waits until the bucket is empty and nothing of the upload runs any more.
 func (a *app) quiet(t *testing.T) {
 	t.Helper()
@@ -87,14 +104,8 @@ func TestAClientThatStallsIsCutOff(t *testing.T) {
 	})
 	conn := sendPart(t, a, 16<<20, 0.5)
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusRequestTimeout {
-		t.Errorf("status is %s, want 408", res.Status)
+	if res := awaitAnswer(t, conn); res.status != http.StatusRequestTimeout {
+		t.Errorf("status is %d, want 408", res.status)
 	}
 	a.quiet(t)
 }
@@ -104,14 +115,8 @@ func TestAnEarlyAnswerComesBeforeTheBytes(t *testing.T) {
 	a := newApp(t, appConfig{})
 	conn := sendPart(t, a, core.GiB, 0) // announces more than the field takes, sends nothing of it
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusRequestEntityTooLarge || !res.Close {
-		t.Errorf("status is %s, close %v; want 413 and a closed connection", res.Status, res.Close)
+	if res := awaitAnswer(t, conn); res.status != http.StatusRequestEntityTooLarge || !res.closes {
+		t.Errorf("status is %d, close %t; want 413 and a closed connection", res.status, res.closes)
 	}
 }
 
@@ -165,14 +170,8 @@ func TestAClientThatDripsIsCutOff(t *testing.T) {
 		}
 	}()
 	defer close(stop)
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusRequestTimeout {
-		t.Errorf("status is %s, want 408", res.Status)
+	if res := awaitAnswer(t, conn); res.status != http.StatusRequestTimeout {
+		t.Errorf("status is %d, want 408", res.status)
 	}
 	a.quiet(t)
 }
