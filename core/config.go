@@ -117,8 +117,8 @@ type Config struct {
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
 	// parts are larger than that may exceed it by one part. FILEFIELD_MEMORY.
 	Memory int64
-	// MemoryWait is how long an upload may wait for room in Memory for its next
-	// bytes before it is refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.
+	// MemoryWait is how long an upload may wait for room in Memory, for each of
+	// its parts, before it is refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.
 	MemoryWait time.Duration
 
 	// CAFile is a PEM file of certificates to trust besides the system's.

@@ -9,7 +9,9 @@ import (
 
 // Copy copies an object on the storage's side, with its metadata, to a key of
 // this or another bucket of the same Store. A taken key is ErrTaken unless
-// replace is Replace. Under a Txn the copy goes again if it rolls back, and one
+// replace is Replace. Above 5 GiB the parts are copied one by one, and content
+// type and disposition are not taken over: such a copy is served as a download
+// of unknown type. Under a Txn the copy goes again if it rolls back, and one
 // that replaces is made when it commits.
 func (b *Bucket) Copy(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode) (Object, error) {
 	return b.transfer(ctx, from, to, key, replace, func(context.Context) error { return nil })

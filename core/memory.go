@@ -28,7 +28,7 @@ const keepFree = int(16 * MiB / chunkSize)
 type memory struct {
 	limit    int           // in chunks
 	reserve  int           // those of them for first chunks alone
-	patience time.Duration // for one chunk; 0 is for ever
+	patience time.Duration // of an upload for one part; 0 is for ever
 
 	mu        sync.Mutex
 	free      []*chunk
@@ -48,9 +48,10 @@ func newMemory(limit int64, patience time.Duration) *memory {
 // at a time, except for sent.
 type borrower struct {
 	memory  *memory
-	filling int  // chunks of the part being filled
-	started bool // it has had a chunk before
-	first   bool // it has its first chunk still
+	filling int           // chunks of the part being filled
+	started bool          // it has had a chunk before
+	first   bool          // it has its first chunk still
+	waited  time.Duration // for the part being filled
 }
 
 type waiter struct {
@@ -76,8 +77,10 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	wait := ctx
 	if m.patience > 0 {
 		var cancel context.CancelFunc
-		wait, cancel = context.WithTimeoutCause(ctx, m.patience, errBusy())
+		wait, cancel = context.WithTimeoutCause(ctx, m.patience-b.waited, errBusy())
 		defer cancel()
+		start := time.Now()
+		defer func() { b.waited += time.Since(start) }()
 	}
 	select {
 	case c := <-w.granted:
@@ -116,6 +119,7 @@ func (b *borrower) send(chunks []*chunk) {
 	defer m.mu.Unlock()
 	m.sending++
 	b.filling -= len(chunks)
+	b.waited = 0
 	m.release(b)
 }
 

@@ -356,3 +356,18 @@ func TestAnUploadThatFindsNoRoomInTimeIsRefused(t *testing.T) {
 		t.Errorf("%d are waiting still, want none", waiting)
 	}
 }
+
+func TestWaitsForOnePartAddUp(t *testing.T) {
+	t.Parallel()
+	m := &memory{limit: 2, patience: time.Hour}
+	holder, late := &borrower{memory: m}, &borrower{memory: m}
+	holder.send(take(t, holder, 2))
+	late.waited = time.Hour // in many short waits
+	if _, err := late.take(t.Context()); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("got error %v, want ErrUnavailable", err)
+	}
+	late.send(nil) // a part on its way is progress
+	if late.waited != 0 {
+		t.Errorf("a new part begins with %s waited", late.waited)
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/labstack/echo/v4"
-	"go.uber.org/goleak"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/echomw"
@@ -17,13 +16,7 @@ import (
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-// TestMain also finds goroutines that outlive the tests.
-func TestMain(m *testing.M) {
-	s3test.Main(m, func() error {
-		http.DefaultClient.CloseIdleConnections()
-		return goleak.Find()
-	})
-}
+func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
 
 var note *core.Field
 

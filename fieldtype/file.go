@@ -329,13 +329,9 @@ func (f File[S]) Value() (driver.Value, error) {
 // cannot have written: another bucket, an unknown version, a value of more than
 // 64 KiB, a key that is not safe to address. On error f is unchanged.
 func (f *File[S]) Scan(src any) error {
-	field, err := declared[S]("scan column")
+	field, text, err := column[S](src)
 	if err != nil {
 		return err
-	}
-	text, err := columnText(src)
-	if err != nil {
-		return badColumn(field, err)
 	}
 	if text == "" {
 		*f = File[S]{}
@@ -347,4 +343,17 @@ func (f *File[S]) Scan(src any) error {
 	}
 	*f = File[S]{object: o}
 	return nil
+}
+
+// column returns the field and what a column of it holds.
+func column[S Spec](src any) (*core.Field, string, error) {
+	field, err := declared[S]("scan column")
+	if err != nil {
+		return nil, "", err
+	}
+	text, err := columnText(src)
+	if err != nil {
+		return nil, "", badColumn(field, err)
+	}
+	return field, text, nil
 }

@@ -130,13 +130,9 @@ func (f File[S]) element() (json.RawMessage, error) {
 // Scan reads a JSON array of documents and keys, with the same refusals as
 // File.Scan, at most 1 MiB of it. On error the list is unchanged.
 func (l *Files[S]) Scan(src any) error {
-	field, err := declared[S]("scan column")
+	field, text, err := column[S](src)
 	if err != nil {
 		return err
-	}
-	text, err := columnText(src)
-	if err != nil {
-		return badColumn(field, err)
 	}
 	if text == "" {
 		*l = nil

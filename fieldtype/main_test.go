@@ -2,26 +2,17 @@ package fieldtype_test
 
 import (
 	"encoding/json"
-	"net/http"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"go.uber.org/goleak"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-// TestMain also finds goroutines that outlive the tests.
-func TestMain(m *testing.M) {
-	s3test.Main(m, func() error {
-		http.DefaultClient.CloseIdleConnections()
-		return goleak.Find()
-	})
-}
+func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
 
 const (
 	storageSecret = "the-secret-of-the-storage"

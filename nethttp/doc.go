@@ -20,6 +20,6 @@
 // every file, a token; no file is ever written to disk. A text value under a
 // file field's name is refused unless it is a valid token of that very field.
 //
-// Requests that are not forms pass untouched, so that the same handler takes
-// JSON with tokens.
+// Requests that are not forms pass, with a bound on their body, so that the same
+// handler takes JSON with tokens.
 package nethttp

@@ -15,20 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/nethttp"
 )
 
-// TestMain also finds goroutines that outlive the tests.
-func TestMain(m *testing.M) {
-	s3test.Main(m, func() error {
-		http.DefaultClient.CloseIdleConnections()
-		return goleak.Find()
-	})
-}
+func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
 
 // app is a small web app on a bucket of its own.
 type app struct {

@@ -2,8 +2,11 @@ package s3test
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // Main is the whole of a TestMain: it runs the tests, stops the server, and
@@ -31,4 +34,10 @@ func Run(m *testing.M, checks ...func() error) int {
 		}
 	}
 	return 0
+}
+
+// NoGoroutines is a check for Main: it finds goroutines that outlive the tests.
+func NoGoroutines() error {
+	(&http.Client{}).CloseIdleConnections() // of the transport that all such clients share
+	return goleak.Find()
 }
