@@ -2,7 +2,9 @@ package core
 
 import (
 	"context"
+	"net/url"
 	"strings"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
@@ -11,9 +13,12 @@ import (
 // Bucket is one bucket of a Store: Django's storage surface (save, open, stat,
 // exists, delete, list, url), and copy and move. Safe for concurrent use.
 type Bucket struct {
-	store  *Store
-	name   string
-	public bool
+	store    *Store
+	name     string
+	public   bool
+	declared BucketConfig // zero where Declare was not called
+	ensuring lazily
+	known    atomic.Pointer[url.URL] // its address
 }
 
 // Name returns the bucket's name.

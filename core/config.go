@@ -89,6 +89,10 @@ type Config struct {
 	// CheckOnStart makes Startup create and correct the declared buckets.
 	// nil means true. MINIO_CONSISTENCY_CHECK_ON_START.
 	CheckOnStart *bool
+	// CheckOnSave makes a save into a declared bucket that does not exist create
+	// it, with all that is declared of it, and go on. It costs no request while
+	// the bucket is there. MINIO_BUCKET_CHECK_ON_SAVE.
+	CheckOnSave bool
 
 	// SigningKeys authenticate file tokens. The first one signs, all are
 	// accepted, so a key is rotated by putting the new one in front. At least 16

@@ -218,6 +218,7 @@ func TestValuesOfTheEnvironment(t *testing.T) { // not parallel: it sets the env
 		{"nothing for an optional boolean", "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS", "", "", func(c core.Config) bool { return c.ExternalUseHTTPS == nil }},
 		{"nothing for the check", "MINIO_CONSISTENCY_CHECK_ON_START", "", "", func(c core.Config) bool { return c.CheckOnStart == nil }},
 		{"the check turned on", "MINIO_CONSISTENCY_CHECK_ON_START", "True", "", func(c core.Config) bool { return *c.CheckOnStart }},
+		{"buckets made by saves", "MINIO_BUCKET_CHECK_ON_SAVE", "True", "", func(c core.Config) bool { return c.CheckOnSave }},
 		{"hours", "MINIO_URL_EXPIRY_HOURS", "168", "", func(c core.Config) bool { return c.URLExpiry == 7*24*time.Hour }},
 		{"half an hour", "MINIO_URL_EXPIRY_HOURS", "0.5", "", func(c core.Config) bool { return c.URLExpiry == 30*time.Minute }},
 		{"a duration", "MINIO_URL_EXPIRY_HOURS", "90m", "", func(c core.Config) bool { return c.URLExpiry == 90*time.Minute }},

@@ -30,6 +30,7 @@ type environment struct {
 	PublicBuckets    []string `env:"MINIO_PUBLIC_BUCKETS"`
 	DefaultBucket    string   `env:"MINIO_DEFAULT_BUCKET"`
 	CheckOnStart     *bool    `env:"MINIO_CONSISTENCY_CHECK_ON_START"`
+	CheckOnSave      bool     `env:"MINIO_BUCKET_CHECK_ON_SAVE"`
 	CAFile           string   `env:"MINIO_CA_FILE"`
 
 	SecretKeyDjango string   `env:"SECRET_KEY"`
@@ -62,6 +63,7 @@ func configFrom(variables map[string]string) Config {
 	c.ExternalEndpoint, c.ExternalUseHTTPS = e.ExternalEndpoint, e.ExternalUseHTTPS
 	c.PrivateBuckets, c.PublicBuckets = names(e.PrivateBuckets), names(e.PublicBuckets)
 	c.DefaultBucket, c.CheckOnStart = strings.TrimSpace(e.DefaultBucket), e.CheckOnStart
+	c.CheckOnSave = e.CheckOnSave
 	c.TokenExpiry, c.Timeout, c.FinishTimeout = e.TokenExpiry, e.Timeout, e.FinishTimeout
 	c.Attempts, c.MemoryWait = e.Attempts, e.MemoryWait
 	for _, key := range append([]string{e.SecretKeyDjango}, names(e.Fallbacks)...) {

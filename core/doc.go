@@ -20,9 +20,15 @@
 // The concepts, one file each: Config, Store, Bucket (with read.go, list.go and
 // copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
 // one part, multipart.go for longer ones, reserve.go for names that others want
-// too, memory.go and rope.go for its buffers), URL, Startup, and the errors
+// too, memory.go and rope.go for its buffers), URL, and the errors
 // (errors.go; problem.go for what a client sees of them; remote.go for what
 // storage said).
+//
+// What a bucket is to be is declared (declare.go), compared with what it is
+// (plan.go, and a file for each aspect: existence.go, policy.go, versioning.go,
+// encryption.go, cors.go, lifecycle.go, buckettags.go, quota.go), and corrected
+// (apply.go): by Startup, or by hand with Plan and Apply. Check (health.go) says
+// whether storage can be used, and if not, why.
 //
 // Values of this package's types are safe for concurrent use unless they say
 // otherwise, and hold no package-level state. Every call that can block takes a

@@ -42,7 +42,7 @@ func operations(t *testing.T, field *core.Field) map[string]func() error {
 			return nil
 		},
 		"copy":  func() error { _, err := b.Copy(t.Context(), key, b, mustKey(t, "x"), core.Replace); return err },
-		"check": func() error { return field.Store().Check(t.Context()) },
+		"check": func() error { return field.Store().Check(t.Context()).Err() },
 	}
 }
 

@@ -1,120 +1,127 @@
 package core
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 )
 
-// policy is a bucket policy of which only the statements matter here. They are
-// kept as they stand, since others may have written them.
+// policyVersion is that of the policy language.
+const policyVersion = "2012-10-17"
+
+// policy is a bucket policy. Statements are kept as they stand, since others may
+// have written them.
 type policy struct {
 	Version   string
 	ID        string `json:"Id,omitempty"`
 	Statement statements
 }
 
-// statements is a list that policies may write as a single value.
-type statements []json.RawMessage
-
-func (s *statements) UnmarshalJSON(b []byte) error {
-	if bytes.HasPrefix(bytes.TrimSpace(b), []byte("{")) {
-		*s = statements{slices.Clone(b)}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]json.RawMessage)(s))
+// publicRead lets anyone read objects. It does not let anyone list them.
+func publicRead(bucket string) json.RawMessage {
+	return json.RawMessage(`{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}`)
 }
 
-// words is a list of strings that policies may write as a single one.
-type words []string
-
-func (w *words) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*w = words{one}
-		return nil
-	}
-	return json.Unmarshal(b, (*[]string)(w))
+// policyChange is what has to happen to a bucket's policy, and why.
+type policyChange struct {
+	document string            // to be written; "" takes the policy away
+	changed  bool              // it differs from what is there
+	opened   bool              // the grant for public reading is added
+	closed   []json.RawMessage // let anyone do more than declared: taken out
+	missing  []json.RawMessage // of hooks: added
+	removed  []json.RawMessage // no longer declared, or foreign: taken out
+	refused  []json.RawMessage // foreign, and declared to be refused
 }
 
-type statement struct {
-	Sid       string          `json:"Sid,omitempty"`
-	Effect    string          `json:"Effect"`
-	Principal json.RawMessage `json:"Principal"`
-	Action    words           `json:"Action"`
-	Resource  words           `json:"Resource"`
-	Condition json.RawMessage `json:"Condition,omitempty"`
+// policyWant is what a bucket's policy is declared to be.
+type policyWant struct {
+	bucket  string
+	public  bool
+	hooks   []json.RawMessage
+	foreign ForeignStatements
 }
 
-// publicRead lets anyone read objects. It does not let anyone list them, which
-// the reference system's policy does.
-func publicRead(bucket string) statement {
-	return statement{
-		Sid: "PublicRead", Effect: "Allow", Principal: json.RawMessage(`{"AWS":["*"]}`),
-		Action: words{"s3:GetObject"}, Resource: words{"arn:aws:s3:::" + bucket + "/*"},
+// reconcilePolicy compares a policy as it is with what is declared.
+//
+// A statement is compared by what it says, never by its Sid or its place. One
+// that says only what is declared stays as it is, however it is written. Of the
+// others, those that allow something to anyone are closed: in a private bucket
+// all of them, in a public one those about more than s3:GetObject. Those with a
+// Sid of this library were declared once and go. The rest is foreign.
+func reconcilePolicy(current string, want policyWant) (policyChange, error) {
+	have := policy{Version: policyVersion}
+	if current != "" {
+		if err := json.Unmarshal([]byte(current), &have); err != nil {
+			return policyChange{}, errors.Join(errors.New("the bucket's policy is not JSON as policies are"), err)
+		}
+		setDefault(&have.Version, policyVersion)
 	}
-}
-
-// publish adds the statement for public reading to the bucket's policy, unless
-// it is there. Other statements stay as they are.
-func (b *Bucket) publish(ctx context.Context) error {
-	var current string
-	err := b.store.retry(ctx, b.at("read policy", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
-		current, err = b.store.internal.Client.GetBucketPolicy(ctx, b.name)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	document, changed, err := withPublicRead(current, b.name)
-	if err != nil {
-		return &Error{Kind: ErrConfig, Op: "publish bucket", Bucket: b.name, Err: err, Advice: "mend or remove the bucket's policy"}
-	}
-	if !changed {
-		return nil
-	}
-	return b.store.retry(ctx, b.at("set policy", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
-		return b.store.internal.SetBucketPolicy(ctx, b.name, document)
-	})
-}
-
-// withPublicRead returns the policy with the statement for public reading, and
-// whether that changed it.
-func withPublicRead(document, bucket string) (out string, changed bool, err error) {
-	p := policy{Version: "2012-10-17"}
-	if document != "" {
-		if err := json.Unmarshal([]byte(document), &p); err != nil {
-			return "", false, errors.Join(errors.New("the bucket's policy is not JSON as policies are"), err)
+	clauses, declared := want.clauses(), map[string]bool{}
+	for _, c := range clauses {
+		for _, g := range c.grants {
+			declared[g] = true
 		}
 	}
-	for _, raw := range p.Statement {
-		var s statement
-		if json.Unmarshal(raw, &s) == nil && s.allows(publicRead(bucket)) {
-			return document, false, nil
+
+	var change policyChange
+	kept, granted := statements{}, map[string]bool{}
+	for _, raw := range have.Statement {
+		c := parseClause(raw)
+		ours := !slices.ContainsFunc(c.grants, func(g string) bool { return !declared[g] })
+		switch {
+		case ours && len(c.grants) > 0:
+		case c.anyone && !(want.public && c.reading):
+			change.closed = append(change.closed, raw)
+			continue
+		case c.own() || want.foreign == RemoveForeign:
+			change.removed = append(change.removed, raw)
+			continue
+		case want.foreign == RefuseForeign:
+			change.refused = append(change.refused, raw)
+		}
+		kept = append(kept, raw)
+		for _, g := range c.grants {
+			granted[g] = true
 		}
 	}
-	added, err := json.Marshal(publicRead(bucket))
-	if err != nil {
-		return "", false, err
+	for i, c := range clauses {
+		if !slices.ContainsFunc(c.grants, func(g string) bool { return !granted[g] }) {
+			continue
+		}
+		c, err := c.signed()
+		if err != nil {
+			return policyChange{}, fmt.Errorf("a declared statement is not JSON: %w", err)
+		}
+		kept = append(kept, c.raw)
+		if want.public && i == 0 {
+			change.opened = true
+		} else {
+			change.missing = append(change.missing, c.raw)
+		}
 	}
-	p.Statement = append(p.Statement, added)
-	b, err := json.Marshal(p)
-	return string(b), true, err
+	change.changed = change.opened || len(change.closed)+len(change.missing)+len(change.removed) > 0
+	if have.Statement = kept; len(kept) == 0 {
+		return change, nil
+	}
+	b, err := json.Marshal(have)
+	change.document = string(b)
+	return change, err
 }
 
-// allows says whether s, without condition, grants what want does.
-func (s statement) allows(want statement) bool {
-	return s.Effect == want.Effect && len(s.Condition) == 0 && isAnyone(s.Principal) &&
-		slices.Contains(s.Action, want.Action[0]) && slices.Contains(s.Resource, want.Resource[0])
-}
-
-func isAnyone(principal json.RawMessage) bool {
-	var list words
-	if json.Unmarshal(principal, &list) == nil {
-		return slices.Contains(list, "*")
+// clauses are the statements that are declared, that for public reading first,
+// each once.
+func (w policyWant) clauses() []clause {
+	hooks := w.hooks
+	if w.public {
+		hooks = slices.Concat([]json.RawMessage{publicRead(w.bucket)}, hooks)
 	}
-	var byKind map[string]words
-	return json.Unmarshal(principal, &byKind) == nil && slices.Contains(byKind["AWS"], "*")
+	var out []clause
+	for _, raw := range hooks {
+		c := parseClause(raw)
+		if !slices.ContainsFunc(out, func(other clause) bool { return slices.Equal(other.grants, c.grants) }) {
+			out = append(out, c)
+		}
+	}
+	return out
 }

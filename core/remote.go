@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -45,6 +46,15 @@ func (s *Store) request(ctx context.Context, at Error, limit time.Duration, call
 // retry runs one call as request does, again where that is safe and may help.
 // The number of earlier tries is handed to the call.
 func (s *Store) retry(ctx context.Context, at Error, limit time.Duration, call func(ctx context.Context, dog *watchdog, tries int) error) error {
+	made := s.madeBefore(at)
+	err := s.attempt(ctx, at, limit, call)
+	if KindOf(err) == ErrBucketMissing && s.makeMissing(ctx, at, made) {
+		return s.attempt(ctx, at, limit, call)
+	}
+	return err
+}
+
+func (s *Store) attempt(ctx context.Context, at Error, limit time.Duration, call func(ctx context.Context, dog *watchdog, tries int) error) error {
 	tries, reachedOnce := 0, false
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := s.request(ctx, at, limit, func(ctx context.Context, dog *watchdog) error { return call(ctx, dog, tries) })
@@ -129,12 +139,22 @@ func (s *Store) classify(ctx context.Context, err error) (Kind, string) {
 	}
 	var dns *net.DNSError
 	switch {
+	case isTLS(err):
+		return ErrUnavailable, "the storage at " + s.config.Endpoint + " does not show a certificate this machine trusts: set CAFile, or see whether UseHTTPS and the name in Endpoint are right"
 	case errors.As(err, &dns):
 		return ErrUnavailable, "the name in Endpoint " + s.config.Endpoint + " cannot be resolved"
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
 		return ErrUnavailable, "the storage closed the connection in the middle"
 	}
 	return ErrUnavailable, "see whether the storage at " + s.config.Endpoint + " runs and is reachable from here"
+}
+
+// isTLS says whether no secure connection could be made.
+func isTLS(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
@@ -148,6 +168,12 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidTokenId",
 		"XAdminUserNotFound":
 		return ErrCredentials, "check the access key, the secret key and that they belong to this storage"
+	case "AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect", "IllegalLocationConstraintException":
+		advice := "set Region to the storage's region"
+		if r.Region != "" {
+			advice += ", which is " + r.Region
+		}
+		return ErrCredentials, advice
 	case "RequestTimeTooSkewed":
 		return ErrClockSkew, "set this machine's clock and the storage's by NTP; they may differ by 15 minutes at most"
 	case "AccessDenied", "AllAccessDisabled", "AccountProblem":

@@ -3,140 +3,264 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/dustin/go-humanize"
-	"github.com/minio/minio-go/v7"
 )
 
 // formatSize renders a limit for people: "10 MiB".
 func formatSize(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+
+const (
+	defaultStartTimeout = 30 * time.Second
+	defaultRetryWait    = 500 * time.Millisecond
+	defaultMaxWait      = 30 * time.Second
+)
 
 // StartupConfig says what a Startup does. The zero value is the default:
 // Require, where the configuration's CheckOnStart allows it.
 type StartupConfig struct {
 	// Mode says what a failure means.
 	Mode StartupMode
+	// Timeout bounds one try to bring the buckets into being. Default 30 seconds.
+	Timeout time.Duration
+	// MaxWait is the longest time between two tries in the background. The first
+	// waits half a second, or MaxWait if that is less; each next one is twice as
+	// long, give or take a half, so that many processes do not come at once.
+	// Default 30 seconds.
+	MaxWait time.Duration
 }
 
 // StartupMode says what a Startup does about its buckets.
 type StartupMode uint8
 
 const (
-	// Require creates what is missing and fails the start if that fails.
+	// Require brings the declared buckets into being and fails the start if that
+	// fails.
 	Require StartupMode = iota
+	// Background lets the start go on at once and tries until it succeeds. Until
+	// then Ready reports ErrUnavailable, for routes that need storage to answer
+	// 503.
+	Background
+	// CheckOnly changes nothing. What differs from the declarations, or could not
+	// be found out, is logged as a warning and kept for Err; the start goes on.
+	CheckOnly
 	// Off only checks the declarations, without any request.
 	Off
 )
 
 // Startup brings the declared buckets into being when an app starts. Start and
-// Stop have the shape life cycles expect (fx.Hook, oklog/run, errgroup).
+// Stop have the shape life cycles expect (fx.Hook), Run that of errgroup and
+// oklog/run, and nethttp.OnServe that of http.Server. Safe for concurrent use.
 type Startup struct {
-	store *Store
-	mode  StartupMode
+	store  *Store
+	config StartupConfig
+
+	mu   sync.Mutex
+	stop context.CancelFunc // of the background, or nil
+	done chan struct{}      // closed when the background has ended
+	err  error
 }
 
 // Startup returns the store's start-up hook.
 func (s *Store) Startup(config StartupConfig) *Startup {
-	mode := config.Mode
 	if c := s.config.CheckOnStart; c != nil && !*c {
-		mode = Off
+		config.Mode = Off
 	}
-	return &Startup{store: s, mode: mode}
+	setDefault(&config.Timeout, defaultStartTimeout)
+	setDefault(&config.MaxWait, defaultMaxWait)
+	return &Startup{store: s, config: config}
 }
 
-// Start reports faulty declarations, then creates the declared buckets that do
-// not exist and lets anyone read the objects of the public ones; objects only,
-// never the listing. What is right already is not written again. All buckets
-// are tried, several at once; errors are joined.
+// Start reports faulty declarations, whatever the mode; then it does what the
+// mode says. Bringing buckets into being is Plan and Apply: what is missing is
+// created, what differs is corrected, what is right is not written again. All
+// buckets are tried, several at once; errors are joined, but for those that all
+// buckets share.
 func (h *Startup) Start(ctx context.Context) error {
 	if err := h.store.Faults(); err != nil {
-		return err
+		return h.finish(err)
 	}
-	if h.mode == Off {
+	switch h.config.Mode {
+	case Off:
+		return h.finish(nil)
+	case CheckOnly:
+		h.check(ctx)
 		return nil
+	case Background:
+		h.background(ctx)
+		return nil
+	default:
+		return h.finish(h.once(ctx))
 	}
-	return h.store.eachBucket(ctx, (*Bucket).ensure)
 }
 
-// Stop ends what Start began. There is nothing to end: it returns nil.
-func (h *Startup) Stop(context.Context) error { return nil }
-
-// Check asks storage, with the app's credentials, whether every declared bucket
-// is there: what a readiness probe needs to know. nil means yes; else the errors
-// of all buckets, joined. It ends within the configured time limit.
-func (s *Store) Check(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+// once makes one try.
+func (h *Startup) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
 	defer cancel()
-	return s.eachBucket(ctx, (*Bucket).check)
+	return h.store.reconcile(ctx, h.store.Buckets())
 }
 
-func (s *Store) eachBucket(ctx context.Context, do func(*Bucket, context.Context) error) error {
-	buckets := s.Buckets()
-	errs := make([]error, len(buckets))
-	slots := make(chan struct{}, 8)
-	var wait sync.WaitGroup
-	for i, b := range buckets {
-		slots <- struct{}{}
-		wait.Go(func() {
-			errs[i] = do(b, ctx)
-			<-slots
-		})
+// reconcile makes the buckets what they are declared to be.
+func (s *Store) reconcile(ctx context.Context, buckets []*Bucket) error {
+	plan, err := s.plan(ctx, buckets)
+	report, failed := s.Apply(ctx, plan)
+	for _, d := range report.Unsupported {
+		s.config.Logger.WarnContext(ctx, "the storage does not implement what a bucket is declared to have", "bucket", d.Bucket, "aspect", string(d.Aspect))
 	}
-	wait.Wait()
-	return errors.Join(errs...)
+	for _, d := range report.Done {
+		s.config.Logger.InfoContext(ctx, "a bucket was corrected", "bucket", d.Bucket, "aspect", string(d.Aspect), "difference", d.Message)
+	}
+	return errors.Join(err, failed)
 }
 
-func (b *Bucket) check(ctx context.Context) error {
-	exists, err := b.exists(ctx)
-	if err == nil && !exists {
-		return &Error{Kind: ErrBucketMissing, Op: "check bucket", Bucket: b.name, Advice: "create it, or let Startup do so"}
+// DriftError is what Err reports after a start that only checks: buckets are not
+// what they are declared to be. It is of kind ErrConfig.
+type DriftError struct {
+	// Plan is what differs.
+	Plan Plan
+}
+
+// Error lists the differences.
+func (e *DriftError) Error() string {
+	return fmt.Sprintf("buckets are not as declared:\n%s", e.Plan)
+}
+
+// Unwrap returns ErrConfig.
+func (e *DriftError) Unwrap() error { return ErrConfig }
+
+// check looks, reports, and changes nothing.
+func (h *Startup) check(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
+	defer cancel()
+	plan, err := h.store.plan(ctx, h.store.Buckets())
+	for _, d := range plan.Differences {
+		h.store.config.Logger.WarnContext(ctx, "a bucket is not as declared", "bucket", d.Bucket, "aspect", string(d.Aspect), "difference", d.Message)
+	}
+	if err != nil {
+		h.store.warn(ctx, "what a bucket is could not be found out", err)
+	}
+	errs := []error{err}
+	if plan.Changes() || plan.Err() != nil {
+		errs = append(errs, &DriftError{plan})
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = errors.Join(errs...)
+}
+
+// background tries until it succeeds or Stop is called. The caller's context is
+// the start's, which is over long before.
+func (h *Startup) background(ctx context.Context) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stop != nil {
+		return // it is under way
+	}
+	h.err = nil
+	h.store.ready.Store(&notReady{})
+	ctx, h.stop = context.WithCancel(context.WithoutCancel(ctx))
+	h.done = make(chan struct{})
+	go h.keepTrying(ctx, h.done)
+}
+
+func (h *Startup) keepTrying(ctx context.Context, done chan struct{}) {
+	defer close(done)
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := h.once(ctx)
+		if err != nil && ctx.Err() == nil {
+			h.store.warn(ctx, "storage is not ready yet; it is tried again", err)
+			h.mu.Lock()
+			h.err = err
+			h.mu.Unlock()
+			h.store.ready.Store(&notReady{cause: err})
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(&backoff.ExponentialBackOff{
+		InitialInterval: min(defaultRetryWait, h.config.MaxWait), RandomizationFactor: 0.5, Multiplier: 2, MaxInterval: h.config.MaxWait,
+	}), backoff.WithMaxElapsedTime(0))
+	if err == nil {
+		_ = h.finish(nil)
+	}
+}
+
+// finish keeps the outcome and tells the Store.
+func (h *Startup) finish(err error) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = err
+	if err == nil {
+		h.store.ready.Store(nil)
+	} else {
+		h.store.ready.Store(&notReady{cause: err})
 	}
 	return err
 }
 
-func (b *Bucket) exists(ctx context.Context) (exists bool, err error) {
-	err = b.store.retry(ctx, b.at("check bucket", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
-		exists, err = b.store.internal.BucketExists(ctx, b.name)
-		return err
-	})
-	if kind := KindOf(err); exists || (err != nil && kind != ErrNotFound && kind != ErrDenied) {
-		return exists, err
-	}
-	// The answer to a HEAD has no body to say whether the bucket or the user is
-	// unknown; to a listing it has.
-	for _, err := range b.walk(ctx, "", false) {
-		if KindOf(err) == ErrBucketMissing {
-			return false, nil
-		}
-		return err == nil, err
-	}
-	return err == nil, err
+// Err returns what the last try failed with, or nil: in the background the reason
+// why storage is not ready yet, after CheckOnly a DriftError or what could not be
+// found out.
+func (h *Startup) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
 }
 
-func (b *Bucket) ensure(ctx context.Context) error {
-	exists, err := b.exists(ctx)
-	if err != nil {
-		return err
+// Ready is the Store's Ready.
+func (h *Startup) Ready() error { return h.store.Ready() }
+
+// Stop ends what Start began: the tries in the background, if they still go on.
+// It waits for the one under way to end, but no longer than ctx. The app may be
+// started again afterwards.
+func (h *Startup) Stop(ctx context.Context) error {
+	h.mu.Lock()
+	stop, done := h.stop, h.done
+	h.stop, h.done = nil, nil
+	h.mu.Unlock()
+	if stop == nil {
+		return nil
 	}
-	if !exists {
-		if err := b.create(ctx); err != nil {
-			return err
-		}
+	stop()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return &Error{Kind: ErrCanceled, Op: "stop", Err: context.Cause(ctx), Detail: "a try in the background did not end in time"}
 	}
-	if b.public {
-		return b.publish(ctx)
-	}
-	return nil
 }
 
-func (b *Bucket) create(ctx context.Context) error {
-	return b.store.retry(ctx, b.at("create bucket", Key{}), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
-		err := b.store.internal.MakeBucket(ctx, b.name, minio.MakeBucketOptions{Region: b.store.config.Region})
-		var r minio.ErrorResponse
-		if errors.As(err, &r) && r.Code == "BucketAlreadyOwnedByYou" {
-			return nil // another process was quicker
-		}
+// Run is Start, and Stop when ctx ends: for errgroup.Group.Go and oklog/run's
+// Group.Add. It returns Start's error, or nil.
+func (h *Startup) Run(ctx context.Context) error {
+	if err := h.Start(ctx); err != nil {
 		return err
-	})
+	}
+	<-ctx.Done()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.store.config.Timeout)
+	defer cancel()
+	return h.Stop(ctx)
+}
+
+// notReady says why storage is not to be used yet.
+type notReady struct{ cause error }
+
+// Ready returns nil where storage may be used, and an error of kind
+// ErrUnavailable while a Startup in the background has not succeeded yet, or one
+// has failed: what a route that needs storage answers 503 for. It costs no
+// request and no lock. A Store without a Startup is ready.
+func (s *Store) Ready() error {
+	state := s.ready.Load()
+	if state == nil {
+		return nil
+	}
+	// Its cause is told as text: its own kind is not this error's.
+	e := &Error{Kind: ErrUnavailable, Op: "start up", Detail: "storage is not ready yet"}
+	if state.cause != nil {
+		e.Err = errors.New(state.cause.Error())
+	}
+	return e
 }

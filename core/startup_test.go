@@ -51,7 +51,7 @@ func TestStartBringsTheDeclaredBucketsIntoBeing(t *testing.T) {
 		c.PrivateBuckets, c.PublicBuckets, c.DefaultBucket = names[:1], names[1:2], names[2]
 	})
 	store.Field(core.FieldConfig{Name: "file", Bucket: names[3]})
-	wantKind(t, "check before the start", store.Check(t.Context()), core.ErrBucketMissing)
+	wantKind(t, "check before the start", store.Check(t.Context()).Err(), core.ErrBucketMissing)
 	if n := writes(recorder); n != 0 {
 		t.Errorf("a check made %d requests that write", n)
 	}
@@ -59,7 +59,7 @@ func TestStartBringsTheDeclaredBucketsIntoBeing(t *testing.T) {
 	if err := hook.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.Check(t.Context()); err != nil {
+	if err := store.Check(t.Context()).Err(); err != nil {
 		t.Errorf("check after the start: %v", err)
 	}
 	for _, name := range names {
@@ -202,7 +202,7 @@ func TestAStartReportsEveryBucketThatFails(t *testing.T) {
 			}
 			return false
 		})
-		for what, err := range map[string]error{"start": store.Startup(core.StartupConfig{}).Start(t.Context()), "check": store.Check(t.Context())} {
+		for what, err := range map[string]error{"start": store.Startup(core.StartupConfig{}).Start(t.Context()), "check": store.Check(t.Context()).Err()} {
 			if err == nil {
 				t.Errorf("%s succeeded although storage answers %d", what, status)
 				continue
@@ -223,7 +223,7 @@ func TestAStartFailsInTimeWhereStorageDoesNotAnswer(t *testing.T) {
 	store := openStoreOn(t, s, s3test.BlackHole(t), func(c *core.Config) {
 		c.Timeout, c.PrivateBuckets = 300*time.Millisecond, []string{"one-bucket", "two-bucket"}
 	})
-	for what, do := range map[string]func(context.Context) error{"start": store.Startup(core.StartupConfig{}).Start, "check": store.Check} {
+	for what, do := range map[string]func(context.Context) error{"start": store.Startup(core.StartupConfig{}).Start, "check": func(ctx context.Context) error { return store.Check(ctx).Err() }} {
 		start := time.Now()
 		wantKind(t, what, do(t.Context()), core.ErrUnavailable)
 		if took := time.Since(start); took > 3*time.Second {

@@ -7,14 +7,15 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7"
 )
 
 // Store is one S3 storage: its connection, its buckets and its fields. Fields
 // are declared on it while the program starts; after that it only changes in
-// its connection pool and its upload memory. It starts no goroutine and needs
-// no Close. Safe for concurrent use.
+// its connection pool and its upload memory. It starts no goroutine, but for a
+// Startup in the background, and needs no Close. Safe for concurrent use.
 type Store struct {
 	config    Config
 	internal  minio.Core        // carries the traffic
@@ -25,6 +26,8 @@ type Store struct {
 
 	memory *memory
 	keys   keyring
+	lacks  lacking                  // what the server does not implement
+	ready  atomic.Pointer[notReady] // nil where storage may be used
 
 	mu      sync.Mutex
 	buckets map[string]*Bucket
@@ -125,8 +128,8 @@ func (s *Store) Bucket(name string) *Bucket {
 	return &Bucket{store: s, name: name}
 }
 
-// Buckets returns the declared buckets, sorted by name: those of the
-// configuration, the default one, and those that fields name.
+// Buckets returns the declared buckets, sorted by name: those of Declare and of
+// the configuration, the default one, and those that fields name.
 func (s *Store) Buckets() []*Bucket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +146,7 @@ func (s *Store) Buckets() []*Bucket {
 	return out
 }
 
-// Faults reports every fault in the declarations of fields at once, as one error
+// Faults reports every fault in the declarations of fields and buckets at once, as one error
 // of kind ErrConfig, or nil. Startup calls it, so that a faulty declaration
 // stops a program before any traffic; a faulty field also refuses every use.
 func (s *Store) Faults() error {

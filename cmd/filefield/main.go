@@ -42,7 +42,7 @@ func run(ctx context.Context, args []string, config core.Config, out, errs io.Wr
 	case args[0] == "init" || args[0] == "initialize_buckets":
 		do = func(s *core.Store) error { return s.Startup(core.StartupConfig{}).Start(ctx) }
 	case args[0] == "check" || args[0] == "is_minio_available":
-		do = func(s *core.Store) error { return s.Check(ctx) }
+		do = func(s *core.Store) error { return s.Check(ctx).Err() }
 	}
 	if do == nil {
 		fmt.Fprint(errs, usage)

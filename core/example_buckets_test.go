@@ -1,0 +1,68 @@
+package core_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/filefield/filefield/core"
+)
+
+// What a bucket is to be, beyond its name and access. Startup makes it so, and
+// writes nothing where it is so already.
+func ExampleStore_Declare() {
+	store := core.MustOpen(core.ConfigFromEnv())
+	store.Declare(core.BucketConfig{
+		Name:   "media",
+		Public: true, // anyone may read objects; nobody may list them
+		Policy: []core.PolicyHook{func(bucket string) (string, error) {
+			return fmt.Sprintf(`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::%s/drafts/*"}`, bucket), nil
+		}},
+		Lifecycle:  core.Lifecycle{PendingDays: 2, ExpireDays: map[string]int{"tmp/": 1}},
+		Versioning: core.VersioningOn,
+		Required:   []core.Aspect{core.AspectVersioning},
+	})
+	if err := store.Startup(core.StartupConfig{}).Start(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// Drift is looked at before it is mended.
+func ExampleStore_Plan() {
+	ctx, store := context.Background(), core.MustOpen(core.ConfigFromEnv())
+	plan, err := store.Plan(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, d := range plan.Differences {
+		fmt.Println(d.Bucket, d.Aspect, d.Message)
+	}
+	if plan.Changes() {
+		if _, err := store.Apply(ctx, plan); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+// Storage that is away must not keep an app from serving what needs none.
+func ExampleStartup() {
+	ctx, store := context.Background(), core.MustOpen(core.ConfigFromEnv())
+	hook := store.Startup(core.StartupConfig{Mode: core.Background})
+	if err := hook.Start(ctx); err != nil { // faulty declarations alone
+		log.Fatal(err)
+	}
+	if err := store.Ready(); err != nil {
+		fmt.Println(core.ProblemOf(err).Status) // until storage is there
+	}
+	if err := hook.Stop(ctx); err != nil {
+		log.Fatal(err)
+	}
+}
+
+// A health check says why, bucket by bucket.
+func ExampleStore_Check() {
+	health := core.MustOpen(core.ConfigFromEnv()).Check(context.Background())
+	for _, b := range health.Buckets {
+		fmt.Println(b.Bucket, b.OK, b.Latency, b.Reason, b.Detail)
+	}
+}
