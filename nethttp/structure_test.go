@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/nethttp"
 )
 
@@ -177,7 +179,8 @@ func TestABodyWithinTheRulesIsTaken(t *testing.T) {
 		{"1,000 values", formType, strings.Repeat(titlePart, 1000) + "--B--", "", url.Values{"title": slices.Repeat([]string{"x"}, 1000)}},
 		{"names that look like paths", formType, strings.NewReplacer("title", "a[]").Replace(titlePart) + strings.NewReplacer("title", "../x").Replace(titlePart) + "--B--", "", url.Values{"a[]": {"x"}, "../x": {"x"}}},
 		{"values of any bytes", formType, part(`Content-Disposition: form-data; name="title"`, "\x00\xff\r\n'\"<é") + "--B--", "", url.Values{"title": {"\x00\xff\r\n'\"<é"}}},
-		{"a text that another field's name has in its parts", formType, part(`Content-Disposition: form-data; name="File"`, "no token") + "--B--", "", url.Values{"File": {"no token"}}},
+		{"a text whose name contains a file field's", formType, part(`Content-Disposition: form-data; name="profile"`, "no token") + "--B--", "", url.Values{"profile": {"no token"}}},
+		{"a text whose path ends in a file field's name", formType, part(`Content-Disposition: form-data; name="meta.file"`, "no token") + "--B--", "", url.Values{"meta.file": {"no token"}}},
 	}
 	a := newApp(t, appConfig{})
 	for _, c := range cases {
@@ -342,15 +345,38 @@ func TestAClientThatAsksFirstIsAnsweredBeforeItSends(t *testing.T) {
 	}
 }
 
-func TestAFormThatWasReadBeforeIsAFaultOfTheApp(t *testing.T) {
+func TestAFormThatWasReadBeforeIsTakenAllTheSame(t *testing.T) {
+	s3test.Start(t) // which keeps its own files elsewhere
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	a := newApp(t, appConfig{})
+	inner := a.Config.Handler
+	a.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1); err != nil { // all but the texts into temporary files
+			t.Error(err)
+		}
+		inner.ServeHTTP(w, r)
+	})
+	newBody().text("csrf_token", "x").file("file", "a.txt", bytes.Repeat([]byte("x"), 100_000)).post(t, a).want(t, http.StatusCreated, 0)
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("the folder for temporary files holds %v (%v), want nothing", left, err)
+	}
+	if o := a.stored(t); o.Size != 100_000 {
+		t.Errorf("the object has %d bytes, want 100000", o.Size)
+	}
+}
+
+func TestAFormWhosePartsSomebodyElseReadsIsAFaultOfTheApp(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appConfig{})
 	inner := a.Config.Handler
 	a.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = r.PostFormValue("csrf_token") // as middleware against CSRF does
+		if _, err := r.MultipartReader(); err != nil {
+			t.Error(err)
+		}
 		inner.ServeHTTP(w, r)
 	})
-	newBody().text("csrf_token", "x").file("file", "a.txt", []byte("x")).post(t, a).want(t, http.StatusInternalServerError, core.ErrConfig)
+	newBody().file("file", "a.txt", []byte("x")).post(t, a).want(t, http.StatusInternalServerError, core.ErrConfig)
 }
 
 func TestFieldsThatCannotStandTogetherRefuseEveryRequest(t *testing.T) {
