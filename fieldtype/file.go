@@ -346,17 +346,6 @@ func (f File[S]) ValidatorValue() any {
 	return Info{Name: o.Name, Size: o.Size, Type: o.Type, Width: o.Width, Height: o.Height}
 }
 
-// ValidatorValue makes go-playground/validator see the elements, and nil where
-// none is a file: so required means that there is one.
-func (l Files[S]) ValidatorValue() any {
-	for _, f := range l {
-		if !f.IsZero() {
-			return []File[S](l)
-		}
-	}
-	return []File[S](nil)
-}
-
 // GormDataType gives GORM a text column. Without it GORM would look into the
 // struct.
 func (File[S]) GormDataType() string { return "text" }

@@ -141,6 +141,17 @@ func (l Files[S]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown)
 }
 
+// ValidatorValue makes go-playground/validator see the elements, and nil where
+// none is a file: so required means that there is one.
+func (l Files[S]) ValidatorValue() any {
+	for _, f := range l {
+		if !f.IsZero() {
+			return []File[S](l)
+		}
+	}
+	return []File[S](nil)
+}
+
 // GormDataType gives GORM a text column.
 func (Files[S]) GormDataType() string { return "text" }
 
