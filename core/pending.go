@@ -129,7 +129,7 @@ func (f *Field) takePending(ctx context.Context, key Key) error {
 func (f *Field) badToken(op string, why error) error {
 	return &Error{
 		Kind: ErrToken, Op: op, Field: f.config.Name,
-		Detail: "this is not a valid file of this field; choose the file again", Err: why,
+		Detail: "This is not a valid file of this field; choose the file again.", Err: why,
 	}
 }
 

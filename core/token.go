@@ -119,10 +119,7 @@ func (f *Field) Verify(token string) (Token, error) {
 	}
 	t, err := f.parse(token)
 	if err != nil {
-		return Token{}, &Error{
-			Kind: ErrToken, Op: "verify token", Field: f.config.Name,
-			Detail: "this is not a valid file of this field; choose the file again", Err: err,
-		}
+		return Token{}, f.badToken("verify token", err)
 	}
 	return t, nil
 }

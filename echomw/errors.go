@@ -45,6 +45,9 @@ func problem(err error) core.Problem {
 	if echos.Code == http.StatusBadRequest && echos.Internal != nil {
 		return core.ProblemOf(nethttp.BindError(echos.Internal))
 	}
+	if echos.Code == http.StatusUnsupportedMediaType && echos.Internal == nil { // from Echo's binder
+		return core.ProblemOf(&core.Error{Kind: core.ErrType, Op: "bind", Err: err, Detail: "the body is neither a form nor JSON"})
+	}
 	p := core.Problem{Type: "about:blank", Title: http.StatusText(echos.Code), Status: echos.Code}
 	if message, ok := echos.Message.(string); ok && message != p.Title {
 		p.Detail = message

@@ -251,7 +251,7 @@ func (f *File[S]) Claim(ctx context.Context) error {
 }
 
 func badToken(field *core.Field, op string) error {
-	return &core.Error{Kind: core.ErrToken, Op: op, Field: field.Name(), Detail: "this is not a valid file of this field; choose the file again"}
+	return &core.Error{Kind: core.ErrToken, Op: op, Field: field.Name(), Detail: "This is not a valid file of this field; choose the file again."}
 }
 
 // UnmarshalParam takes a token, or "" for no file. It is what Echo's and Gin's

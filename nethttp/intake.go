@@ -63,28 +63,45 @@ func (rc *Receiver) newIntake(r *http.Request) *intake {
 // framework's binder, then finds the work done. With an error the request still
 // shows what came before it.
 func (in *intake) end(err error) error {
-	for _, name := range slices.Sorted(maps.Keys(in.inputs)) {
-		i := in.inputs[name]
-		if err == nil {
-			err = in.settle(i)
-		}
+	if err == nil {
+		err = in.settleAll()
+	}
+	for _, i := range in.inputs {
 		for _, one := range i.sent {
 			in.values.Add(i.name, one.value)
 		}
 	}
-	if in.r.MultipartForm == nil && isMultipart(in.r) {
+	if isMultipart(in.r) {
 		in.r.MultipartForm = &multipart.Form{Value: in.values, File: map[string][]*multipart.FileHeader{}}
 	}
 	in.r.PostForm = in.values
 	in.r.Form = in.withQuery(in.values)
-	if err == nil {
-		return nil
-	}
 	var refused refusal
-	if errors.As(err, &refused) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &refused):
 		return refused.error
 	}
 	return errBody(in.r, err)
+}
+
+// settleAll claims what came by tokens, and reports every input at fault.
+func (in *intake) settleAll() error {
+	var faults core.Invalid
+	for _, name := range slices.Sorted(maps.Keys(in.inputs)) {
+		err := in.settle(in.inputs[name])
+		switch found := (core.Invalid)(nil); {
+		case errors.As(err, &found):
+			faults = append(faults, found...)
+		case err != nil:
+			return err
+		}
+	}
+	if len(faults) > 0 {
+		return faults
+	}
+	return nil
 }
 
 func (in *intake) takeAll(form *formdata.Reader) error {
@@ -162,8 +179,11 @@ func (in *intake) token(i *input, value string) error {
 	if err == nil && token.Subject != "" && token.Subject != core.SubjectFrom(in.r.Context()) {
 		err = core.ErrToken
 	}
-	if err != nil {
+	if err != nil && (len(value) < shortestToken || strings.ContainsFunc(value, notOfToken)) {
 		return i.fault(core.ErrToken.Code(), "No file was submitted. Check the encoding type on the form.")
+	}
+	if err != nil {
+		return i.fault(core.ErrToken.Code(), badToken)
 	}
 	if len(i.sent)-i.files == i.field.Config().MaxFiles {
 		return i.tooMany()
@@ -220,14 +240,22 @@ func (in *intake) settle(i *input) error {
 	if len(i.sent) > limit {
 		return i.tooMany()
 	}
-	for n, one := range i.sent {
+	alive := i.sent[:0]
+	for _, one := range i.sent {
 		if one.token == nil {
+			alive = append(alive, one)
 			continue
 		}
-		if err := i.field.Claim(in.r.Context(), *one.token); err != nil {
+		err := i.field.Claim(in.r.Context(), *one.token)
+		if err == nil {
+			alive = append(alive, sent{value: i.field.Sign(one.token.Object, "")})
+		} else if core.KindOf(err) != core.ErrToken {
 			return i.named(err)
 		}
-		i.sent[n] = sent{value: i.field.Sign(one.token.Object, "")}
+	}
+	dead := len(alive) < len(i.sent)
+	if i.sent = alive; dead { // a page that is shown again shall not offer them
+		return i.fault(core.ErrToken.Code(), badToken)
 	}
 	return nil
 }

@@ -109,8 +109,9 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if len(kinds) > 1 { // whoever else reads the request may go by the other
 		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the request has two Content-Type headers"}
 	}
+	var mediaType string
 	if len(kinds) == 1 {
-		mediaType, _, _ := mime.ParseMediaType(kinds[0])
+		mediaType, _, _ = mime.ParseMediaType(kinds[0])
 		switch {
 		case strings.HasPrefix(strings.ToLower(strings.TrimSpace(kinds[0])), "multipart/"):
 			return rc.multipart(w, r)
@@ -120,10 +121,25 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 			return rc.json(w, r)
 		}
 	}
-	if r.Body != http.NoBody {
-		r.Body = rc.body(w, r, rc.limits.Text)
+	if r.Body == http.NoBody {
+		return nil
 	}
+	if !isData(mediaType) { // Gin's binder would take it for an empty form
+		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"}
+	}
+	r.Body = rc.body(w, r, rc.limits.Text)
 	return nil
+}
+
+// isData says whether a media type is of those that frameworks' binders read,
+// beside forms.
+func isData(mediaType string) bool {
+	switch mediaType {
+	case "application/xml", "text/xml", "application/yaml", "application/x-yaml", "application/toml",
+		"application/msgpack", "application/x-msgpack", "application/x-protobuf", "application/bson":
+		return true
+	}
+	return isJSON(mediaType)
 }
 
 // multipart streams a multipart form.
