@@ -20,7 +20,7 @@ import (
 const (
 	pendingTag   = "filefield"
 	pendingValue = "pending"
-	claimPrefix  = ".filefield/claims/"
+	claimPrefix  = ".filefield-claim-" // of a lock's last segment
 )
 
 // Keep lets a file of this request outlive it without a row, as when a form comes
@@ -161,7 +161,7 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 // expire removes one old object if it is pending, or a lock that a process left
 // behind when it died.
 func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) {
-	if strings.HasPrefix(key.String(), claimPrefix) {
+	if strings.HasPrefix(key.Base(), claimPrefix) {
 		return false, b.remove(ctx, key)
 	}
 	if pending, err := b.pending(ctx, key); err != nil || !pending {
@@ -188,11 +188,22 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
+// lockKey is where the lock of an object is: beside it, since a server on a file
+// system makes and removes folders as keys come and go, and this one stays as
+// long as the object does.
+func lockKey(key Key) Key {
+	sum := sha256.Sum256([]byte(key.Base()))
+	folder := strings.TrimSuffix(key.String(), key.Base())
+	if len(folder) > maxKeyLength/2 {
+		folder = ""
+	}
+	return Key{s: folder + claimPrefix + hex.EncodeToString(sum[:8])}
+}
+
 // lock takes the object's lock and returns what gives it back; ErrPrecondition
 // if somebody has it.
 func (b *Bucket) lock(ctx context.Context, key Key) (unlock func(context.Context) error, err error) {
-	sum := sha256.Sum256([]byte(key.String())) // the prefix and a long key would not fit
-	lock := Key{s: claimPrefix + hex.EncodeToString(sum[:])}
+	lock := lockKey(key)
 	id := newUploadID()
 	unlock = func(ctx context.Context) error { return b.remove(ctx, lock) }
 	_, err = b.reserve(ctx, lock, id, nil)

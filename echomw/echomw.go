@@ -117,7 +117,7 @@ func (config Config) Uploads(fields ...*core.Field) echo.MiddlewareFunc {
 func (config Config) refuse(c echo.Context, err error) error {
 	// Echo's BodyLimit ends the body with an error of its own.
 	if limit := new(echo.HTTPError); errors.As(err, &limit) && limit.Code == http.StatusRequestEntityTooLarge {
-		err = &core.Error{Kind: core.ErrTooLarge, Op: "read request", Err: err, Detail: "the request is larger than this server allows"}
+		err = &core.Error{Kind: core.ErrTooLarge, Op: "read request", Detail: "the request is larger than this server allows"}
 	}
 	if config.ErrorHandler != nil {
 		return config.ErrorHandler(err, c)

@@ -38,8 +38,10 @@ func NewWithConfig(config Config) gin.HandlerFunc {
 		defer a.exchange.Finish()
 		c.Request, c.Writer = config.HTTP.Begin(&a.exchange, request), a
 		c.Next()
-		if c.Writer.Status() >= http.StatusBadRequest || c.Writer.Written() {
-			a.exchange.Answer(c.Writer.Status()) // a status Gin sends when the handlers have ended
+		// Gin sends a status without a body when the handlers have ended. One of 200
+		// may be none that anyone has set.
+		if status := c.Writer.Status(); status != http.StatusOK || c.Writer.Written() {
+			a.exchange.Answer(status)
 		}
 	}
 }

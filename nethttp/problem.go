@@ -78,17 +78,6 @@ func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	WriteError(w, r, err)
 }
 
-// unwrapWriter returns the writer the server made, under everything that wraps it.
-func unwrapWriter(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		w = u.Unwrap()
-	}
-}
-
 // errBody says that err came from reading the request's body.
 func errBody(r *http.Request, err error) error {
 	var large *http.MaxBytesError
