@@ -34,7 +34,12 @@ func NewWithConfig(config Config) gin.HandlerFunc {
 		}
 		request, writer := c.Request, c.Writer
 		a := &answer{ResponseWriter: writer}
-		defer func() { c.Request, c.Writer = request, writer }()
+		defer func() {
+			c.Request = request
+			if c.Writer == a { // not what middleware inside us has left for Gin's own 404
+				c.Writer = writer
+			}
+		}()
 		defer a.exchange.Finish()
 		c.Request, c.Writer = config.HTTP.Begin(&a.exchange, request), a
 		c.Next()

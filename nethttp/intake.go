@@ -91,7 +91,7 @@ func (in *intake) settleAll() error {
 	var faults core.Invalid
 	for _, name := range slices.Sorted(maps.Keys(in.inputs)) {
 		err := in.settle(in.inputs[name])
-		switch found := (core.Invalid)(nil); {
+		switch found := core.Invalid(nil); {
 		case errors.As(err, &found):
 			faults = append(faults, found...)
 		case err != nil:
