@@ -72,6 +72,10 @@ const (
 	ErrConfig
 	// ErrTxnDone: the file transaction of this context has already ended (500).
 	ErrTxnDone
+	// ErrUnauthenticated: the app wants to know first who asks (401).
+	ErrUnauthenticated
+	// ErrForbidden: the app does not allow this to who asks (403).
+	ErrForbidden
 )
 
 type kindText struct {
@@ -80,30 +84,32 @@ type kindText struct {
 }
 
 var kindTexts = [...]kindText{
-	ErrNotFound:      {"not_found", "File not found", http.StatusNotFound},
-	ErrNotModified:   {"not_modified", "Not modified", http.StatusNotModified},
-	ErrPrecondition:  {"precondition_failed", "Precondition failed", http.StatusPreconditionFailed},
-	ErrTaken:         {"taken", "Name already taken", http.StatusConflict},
-	ErrRange:         {"range_not_satisfiable", "Range not satisfiable", http.StatusRequestedRangeNotSatisfiable},
-	ErrName:          {"bad_name", "File name not usable", http.StatusBadRequest},
-	ErrMalformed:     {"malformed", "Malformed request", http.StatusBadRequest},
-	ErrTooLarge:      {"too_large", "Too large", http.StatusRequestEntityTooLarge},
-	ErrTooMany:       {"too_many", "Too many parts", http.StatusRequestEntityTooLarge},
-	ErrType:          {"type_not_accepted", "File type not accepted", http.StatusUnsupportedMediaType},
-	ErrEmpty:         {"empty", "Empty file", http.StatusUnprocessableEntity},
-	ErrToken:         {"bad_token", "Not a valid file token", http.StatusUnprocessableEntity},
-	ErrInvalid:       {"invalid", "Invalid input", http.StatusUnprocessableEntity},
-	ErrSlow:          {"slow_client", "Request too slow", http.StatusRequestTimeout},
-	ErrCanceled:      {"canceled", "Canceled", 499},
-	ErrUnavailable:   {"storage_unavailable", "Storage unavailable", http.StatusServiceUnavailable},
-	ErrCredentials:   {"storage_credentials", "Storage refuses the credentials", http.StatusServiceUnavailable},
-	ErrDenied:        {"storage_denied", "Storage denies the operation", http.StatusServiceUnavailable},
-	ErrBucketMissing: {"bucket_missing", "Bucket does not exist", http.StatusServiceUnavailable},
-	ErrClockSkew:     {"clock_skew", "Clocks differ too much", http.StatusServiceUnavailable},
-	ErrUnsupported:   {"unsupported", "Not supported by the storage", http.StatusNotImplemented},
-	ErrChecksum:      {"checksum_mismatch", "Content damaged on its way to storage", http.StatusServiceUnavailable},
-	ErrConfig:        {"configuration", "Configuration fault", http.StatusInternalServerError},
-	ErrTxnDone:       {"transaction_done", "File transaction already ended", http.StatusInternalServerError},
+	ErrNotFound:        {"not_found", "Not found", http.StatusNotFound},
+	ErrNotModified:     {"not_modified", "Not modified", http.StatusNotModified},
+	ErrPrecondition:    {"precondition_failed", "Precondition failed", http.StatusPreconditionFailed},
+	ErrTaken:           {"taken", "Already taken", http.StatusConflict},
+	ErrRange:           {"range_not_satisfiable", "Range not satisfiable", http.StatusRequestedRangeNotSatisfiable},
+	ErrName:            {"bad_name", "File name not usable", http.StatusBadRequest},
+	ErrMalformed:       {"malformed", "Malformed request", http.StatusBadRequest},
+	ErrTooLarge:        {"too_large", "Too large", http.StatusRequestEntityTooLarge},
+	ErrTooMany:         {"too_many", "Too many parts", http.StatusRequestEntityTooLarge},
+	ErrType:            {"type_not_accepted", "File type not accepted", http.StatusUnsupportedMediaType},
+	ErrEmpty:           {"empty", "Empty file", http.StatusUnprocessableEntity},
+	ErrToken:           {"bad_token", "Not a valid file token", http.StatusUnprocessableEntity},
+	ErrInvalid:         {"invalid", "Invalid input", http.StatusUnprocessableEntity},
+	ErrSlow:            {"slow_client", "Request too slow", http.StatusRequestTimeout},
+	ErrCanceled:        {"canceled", "Canceled", 499},
+	ErrUnavailable:     {"storage_unavailable", "Storage unavailable", http.StatusServiceUnavailable},
+	ErrCredentials:     {"storage_credentials", "Storage refuses the credentials", http.StatusServiceUnavailable},
+	ErrDenied:          {"storage_denied", "Storage denies the operation", http.StatusServiceUnavailable},
+	ErrBucketMissing:   {"bucket_missing", "Bucket does not exist", http.StatusServiceUnavailable},
+	ErrClockSkew:       {"clock_skew", "Clocks differ too much", http.StatusServiceUnavailable},
+	ErrUnsupported:     {"unsupported", "Not supported by the storage", http.StatusNotImplemented},
+	ErrChecksum:        {"checksum_mismatch", "Content damaged on its way to storage", http.StatusServiceUnavailable},
+	ErrConfig:          {"configuration", "Configuration fault", http.StatusInternalServerError},
+	ErrUnauthenticated: {"unauthenticated", "Log in first", http.StatusUnauthorized},
+	ErrForbidden:       {"forbidden", "Not allowed", http.StatusForbidden},
+	ErrTxnDone:         {"transaction_done", "File transaction already ended", http.StatusInternalServerError},
 }
 
 func (k Kind) text() kindText {

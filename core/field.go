@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Unlimited as a size limit lifts it to what S3 can hold: 5 TiB.
@@ -49,6 +52,18 @@ type FieldConfig struct {
 	MaxFiles int
 	// AllowEmpty accepts files of no bytes.
 	AllowEmpty bool
+	// Required says that a row always has a file of this field: a form's clear box
+	// for it is ignored, as in Django. That a new row has one is for a validation
+	// rule to see ("required"), which knows the row.
+	Required bool
+	// Extensions lists the file name extensions accepted, without their dot and in
+	// any case; "" is a name without one. Django's FileExtensionValidator. Default,
+	// nil: any; an empty list: none. Names prove nothing: Accept is what protects.
+	Extensions []string
+	// MaxNameLength is the most characters the file's own name may have, as
+	// max_length of Django's form field. Default: no bound but the 255 bytes to
+	// which names are cut.
+	MaxNameLength int
 	// Accept lists the media types accepted, by content. Default: all.
 	Accept Accept
 	// MaxWidth and MaxHeight bound an image's pixels, read from its head without
@@ -125,6 +140,10 @@ func (c FieldConfig) faults() []error {
 	}
 	fault(c.MaxSize < 0 || c.MaxSize > Unlimited, "MaxSize is %d: it must lie between 1 byte and 5 TiB (Unlimited)", c.MaxSize)
 	fault(c.MaxFiles < 0, "MaxFiles is %d", c.MaxFiles)
+	fault(c.MaxNameLength < 0, "MaxNameLength is %d", c.MaxNameLength)
+	for _, ext := range c.Extensions {
+		fault(strings.ContainsAny(ext, ".,/ "), "Extensions: %q: write it without its dot, one extension to an entry", ext)
+	}
 	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
 	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
@@ -162,12 +181,16 @@ func (f *Field) Fault() error { return f.fault }
 // returns, or it is not there at all. Under a Txn (see Begin) it goes again if
 // the transaction rolls back.
 //
-// Errors: ErrTooLarge, ErrType, ErrEmpty, ErrInvalid (dimensions), ErrName
+// Errors: ErrTooLarge, ErrType, ErrEmpty, ErrInvalid (dimensions, the file's own
+// name), ErrName
 // (UploadTo made no usable key), ErrTaken, ErrSlow, ErrMalformed (the body broke
 // off), ErrCanceled, and the storage's kinds.
 func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	if f.fault != nil {
 		return Object{}, f.fault
+	}
+	if err := f.config.checkName(ClientName(in.Name)); err != nil {
+		return Object{}, err
 	}
 	in.Options = in.Options.over(f.config.Options)
 	u := &upload{
@@ -182,6 +205,27 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 		}, f.config.MaxKeyLength)
 	}
 	return u.save(ctx)
+}
+
+// checkName holds a file's own name against the field's rules, in Django's words.
+func (c FieldConfig) checkName(name string) error {
+	if n := utf8.RuneCountInString(name); c.MaxNameLength > 0 && n > c.MaxNameLength {
+		return Invalid{{
+			Field: c.Name, Code: "max_length",
+			Message: fmt.Sprintf("Ensure this filename has at most %d characters (it has %d).", c.MaxNameLength, n),
+		}}
+	}
+	if c.Extensions == nil {
+		return nil
+	}
+	ext := strings.TrimPrefix(path.Ext(strings.TrimLeft(name, ".")), ".")
+	if slices.ContainsFunc(c.Extensions, func(allowed string) bool { return strings.EqualFold(allowed, ext) }) {
+		return nil
+	}
+	return Invalid{{
+		Field: c.Name, Code: "invalid_extension",
+		Message: fmt.Sprintf("File extension “%s” is not allowed. Allowed extensions are: %s.", ext, strings.Join(c.Extensions, ", ")),
+	}}
 }
 
 // Open reads a file of the field: see Bucket.Open.

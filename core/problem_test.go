@@ -15,7 +15,7 @@ import (
 // kinds is every kind there is.
 func kinds() []core.Kind {
 	var all []core.Kind
-	for k := core.ErrNotFound; k <= core.ErrTxnDone; k++ {
+	for k := core.ErrNotFound; k <= core.ErrForbidden; k++ {
 		all = append(all, k)
 	}
 	return all
@@ -33,7 +33,7 @@ func TestEveryKindHasACodeATitleAndAStatus(t *testing.T) {
 		}
 		codes[k.Code()] = k
 	}
-	for _, k := range []core.Kind{0, core.ErrTxnDone + 1, 255} {
+	for _, k := range []core.Kind{0, core.ErrForbidden + 1, 255} {
 		if k.Code() != "internal" || k.Status() != http.StatusInternalServerError {
 			t.Errorf("the unknown kind %d is %s, %d", k, k.Code(), k.Status())
 		}
@@ -70,7 +70,7 @@ func TestAnErrorSaysWhatWasAttemptedOnWhat(t *testing.T) {
 		err  core.Error
 		want string
 	}{
-		{core.Error{Kind: core.ErrNotFound, Op: "open", Bucket: "docs", Key: "a b.txt"}, `open docs/"a b.txt": file not found`},
+		{core.Error{Kind: core.ErrNotFound, Op: "open", Bucket: "docs", Key: "a b.txt"}, `open docs/"a b.txt": not found`},
 		{core.Error{Kind: core.ErrBucketMissing, Op: "check bucket", Bucket: "docs", Advice: "create it"}, `check bucket docs: bucket does not exist (create it)`},
 		{
 			core.Error{Kind: core.ErrTooLarge, Op: "save", Field: "avatar", Detail: "larger than 5 MiB", Err: io.ErrUnexpectedEOF},
@@ -116,7 +116,7 @@ func TestWhatAClientSeesOfAnError(t *testing.T) {
 			`{"type":"urn:filefield:problem:configuration","title":"Configuration fault","status":500}`,
 		},
 		{"a foreign error", errors.New("pq: password authentication failed for hidden"), `{"type":"urn:filefield:problem:internal","title":"Internal error","status":500}`},
-		{"a kind alone", core.ErrNotFound, `{"type":"urn:filefield:problem:not_found","title":"File not found","status":404}`},
+		{"a kind alone", core.ErrNotFound, `{"type":"urn:filefield:problem:not_found","title":"Not found","status":404}`},
 		{
 			"a form", fmt.Errorf("bind: %w", core.Invalid{{Field: "name", Code: "required", Message: "This field is required."}}),
 			`{"type":"urn:filefield:problem:invalid","title":"Invalid input","status":422,"detail":"The form has faults.","errors":[{"field":"name","code":"required","message":"This field is required."}]}`,

@@ -86,7 +86,10 @@ func retryable(err error) bool {
 	case ErrChecksum:
 		return true
 	}
-	return false
+	// Servers that keep objects as files remove a folder with its last object, and
+	// may do so just when another comes into it.
+	var r minio.ErrorResponse
+	return errors.As(err, &r) && r.Code == "ExistingObjectIsDirectory"
 }
 
 // reached says whether the request, in any of its tries, may have taken effect

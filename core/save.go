@@ -83,7 +83,14 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, err
 	}
 	stored := o.Key
-	if err := txn.OnRollback(u.remove); err != nil {
+	file := txn.took(o.Bucket, stored)
+	undo := func(ctx context.Context) error {
+		if txn.keeps(file) {
+			return nil
+		}
+		return u.remove(ctx)
+	}
+	if err := txn.OnRollback(undo); err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile
 		return Object{}, err
 	}

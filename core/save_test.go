@@ -160,3 +160,26 @@ func mustKey(t testing.TB, s string) core.Key {
 	}
 	return key
 }
+
+func TestSavesBesideDeletionsInOneFolderSucceed(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	b := store.Bucket(bucket)
+	var wait sync.WaitGroup
+	for n := range 8 {
+		wait.Go(func() {
+			for i := range 50 { // each is the folder's last object now and then
+				name := fmt.Sprintf("folder/within/%d-%d", n, i)
+				o, err := b.Save(t.Context(), name, core.Upload{Body: strings.NewReader("x")})
+				if err == nil {
+					err = b.Delete(t.Context(), o.Key)
+				}
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	wantLeft(t, bucket)
+}

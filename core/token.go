@@ -26,6 +26,9 @@ type Token struct {
 	Object Object
 	// Subject is who may use it, as the app named them; empty for anyone.
 	Subject string
+	// Pending says that no row has the file yet: Claim has to take it before it is
+	// used, and lets that happen once.
+	Pending bool
 	// Expires is when it stops being accepted.
 	Expires time.Time
 }
@@ -33,6 +36,7 @@ type Token struct {
 const (
 	tokenVersion  = 1
 	purposeField  = 'f' // fills a field; other purposes never verify as this one
+	purposeClaim  = 'c' // fills a field, once it has been claimed
 	tokenMACBytes = 16  // half of SHA-256's output, the least RFC 2104 recommends
 	maxTokenBytes = 4096
 	maxSubject    = 1024
@@ -81,15 +85,19 @@ func mac(key, payload []byte) []byte {
 // A token is accepted wherever the same signing keys, model, field and bucket
 // name meet, so Stores of different storages need keys of their own.
 func (f *Field) Sign(o Object, subject string) string {
+	return f.signFor(purposeField, o, subject)
+}
+
+func (f *Field) signFor(purpose byte, o Object, subject string) string {
 	if f.fault != nil || o.Key.IsZero() || o.Bucket != f.bucket.name || len(subject) > maxSubject {
 		return ""
 	}
-	return f.sign(o, subject, f.store.config.Now().Add(f.store.config.TokenExpiry))
+	return f.sign(purpose, o, subject, f.store.config.Now().Add(f.store.config.TokenExpiry))
 }
 
-func (f *Field) sign(o Object, subject string, expires time.Time) string {
+func (f *Field) sign(purpose byte, o Object, subject string, expires time.Time) string {
 	b := make([]byte, 0, 160+len(f.id)+len(o.Key.String())+len(o.Name))
-	b = append(b, tokenVersion, purposeField)
+	b = append(b, tokenVersion, purpose)
 	b = binary.AppendUvarint(b, uint64(max(expires.Unix(), 0)))
 	for _, s := range []string{f.id, o.Bucket, o.Key.String(), o.Name, o.Type, o.CRC32C, subject} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
@@ -104,18 +112,14 @@ func (f *Field) sign(o Object, subject string, expires time.Time) string {
 
 // Verify checks a token that came from a client and returns what it stands for.
 // Anything but an authentic, unexpired token of this very field is ErrToken.
-// The subject is not checked here: compare Token.Subject with the user at hand.
-// It uses no network. Safe for concurrent use.
+// Subject and Pending are not acted upon here: that is Claim's work. It uses no network. Safe for concurrent use.
 func (f *Field) Verify(token string) (Token, error) {
 	if f.fault != nil {
 		return Token{}, f.fault
 	}
 	t, err := f.parse(token)
 	if err != nil {
-		return Token{}, &Error{
-			Kind: ErrToken, Op: "verify token", Field: f.config.Name,
-			Detail: "this is not a valid file of this field; choose the file again", Err: err,
-		}
+		return Token{}, f.badToken("verify token", err)
 	}
 	return t, nil
 }
@@ -137,10 +141,11 @@ func (f *Field) parse(token string) (Token, error) {
 		return Token{}, errBadToken
 	}
 	d := tokenDecoder{left: payload}
-	if d.byte() != tokenVersion || d.byte() != purposeField {
+	version, purpose := d.byte(), d.byte()
+	if version != tokenVersion || (purpose != purposeField && purpose != purposeClaim) {
 		return Token{}, errors.New("the token was made for something else")
 	}
-	var t Token
+	t := Token{Pending: purpose == purposeClaim}
 	t.Expires = time.Unix(int64(d.uvarint()), 0).UTC()
 	field := d.string()
 	t.Object.Bucket = d.string()

@@ -218,7 +218,7 @@ func TestAuthenticTokensOfAnotherShapeAreRefused(t *testing.T) {
 	for _, key := range []string{"", "../up", "/root", "a//b", "a\x00b"} {
 		o := tokenObject()
 		o.Key = Key{key}
-		wantBadToken(t, "the key "+key, f, f.sign(o, "", tokenTime.Add(time.Hour)))
+		wantBadToken(t, "the key "+key, f, f.sign(purposeField, o, "", tokenTime.Add(time.Hour)))
 	}
 }
 
@@ -247,7 +247,11 @@ func FuzzVerify(f *testing.F) {
 			}
 			return
 		}
-		if again := field.sign(token.Object, token.Subject, token.Expires); again != text {
+		purpose := byte(purposeField)
+		if token.Pending {
+			purpose = purposeClaim
+		}
+		if again := field.sign(purpose, token.Object, token.Subject, token.Expires); again != text {
 			t.Errorf("%q is accepted, but would be written %q", text, again)
 		}
 	})

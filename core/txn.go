@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Txn is a transaction for files. Files saved under its context are removed
@@ -20,12 +21,23 @@ import (
 //	… insert the row …
 //	return txn.Commit(ctx)
 type Txn struct {
+	ctx    context.Context // what Begin was given
+	store  *Store
 	parent *Txn
 
-	mu       sync.Mutex
-	done     bool
-	commit   []func(context.Context) error
-	rollback []func(context.Context) error
+	mu           sync.Mutex
+	done         bool
+	rollbackOnly bool
+	commit       []func(context.Context) error
+	rollback     []func(context.Context) error
+	files        []*txnFile
+}
+
+// txnFile is a file that a transaction stored or claimed.
+type txnFile struct {
+	bucket string
+	key    Key
+	kept   bool // it outlives a rollback
 }
 
 type txnKey struct{}
@@ -34,8 +46,44 @@ type txnKey struct{}
 // context that already carries one, the new one is nested: its commit hands its
 // work to the outer one, its rollback undoes its own work only.
 func Begin(ctx context.Context) (context.Context, *Txn) {
-	t := &Txn{parent: TxnFrom(ctx)}
-	return context.WithValue(ctx, txnKey{}, t), t
+	t := &Txn{}
+	return t.Begin(ctx, nil), t
+}
+
+// Begin opens t itself, a zero Txn, where its owner has a place for it: one
+// allocation less for every request of a middleware. The context it returns
+// carries t and, where store is not nil, the store (see StoreFrom). Call it once.
+func (t *Txn) Begin(ctx context.Context, store *Store) context.Context {
+	t.ctx, t.store, t.parent = ctx, store, TxnFrom(ctx)
+	return (*txnContext)(t)
+}
+
+// txnContext is a Txn as the context that carries it.
+type txnContext Txn
+
+func (c *txnContext) Deadline() (time.Time, bool) { return c.ctx.Deadline() }
+func (c *txnContext) Done() <-chan struct{}       { return c.ctx.Done() }
+func (c *txnContext) Err() error                  { return c.ctx.Err() }
+func (c *txnContext) String() string              { return "core.Txn" }
+
+func (c *txnContext) Value(key any) any {
+	switch key.(type) {
+	case txnKey:
+		return (*Txn)(c)
+	case storeKey:
+		if c.store != nil {
+			return c.store
+		}
+	}
+	return c.ctx.Value(key)
+}
+
+type storeKey struct{}
+
+// StoreFrom returns the Store that a middleware or Txn.Begin put into ctx, or nil.
+func StoreFrom(ctx context.Context) *Store {
+	s, _ := ctx.Value(storeKey{}).(*Store)
+	return s
 }
 
 // TxnFrom returns the transaction ctx carries, or nil.
@@ -94,6 +142,15 @@ func (t *Txn) Pending() bool {
 	return !t.done && len(t.commit)+len(t.rollback) > 0
 }
 
+// SetRollbackOnly decides that the transaction, whenever and however it ends,
+// rolls back: for a failure that is answered later, by someone who does not know
+// of it. Commit then rolls back and returns nil.
+func (t *Txn) SetRollbackOnly() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rollbackOnly = true
+}
+
 // Commit keeps what was saved and carries out what was deleted and replaced. An
 // error means that something could not be carried out, not that files were
 // lost: at worst an object stays that no row refers to, or one that was to be
@@ -101,6 +158,9 @@ func (t *Txn) Pending() bool {
 // tried; errors are joined. A second Commit, or one after Rollback, returns
 // ErrTxnDone.
 func (t *Txn) Commit(ctx context.Context) error {
+	if t.doomed() {
+		return t.Rollback(ctx)
+	}
 	if t.parent != nil {
 		return t.handOver()
 	}
@@ -125,7 +185,59 @@ func (t *Txn) handOver() error {
 	}
 	t.parent.commit = append(t.parent.commit, commit...)
 	t.parent.rollback = append(t.parent.rollback, rollback...)
+	t.parent.files = append(t.parent.files, t.files...)
 	return nil
+}
+
+// doomed says that an open transaction must not commit.
+func (t *Txn) doomed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rollbackOnly && !t.done
+}
+
+// took notes a file that the transaction stored or claimed.
+func (t *Txn) took(bucket string, key Key) *txnFile {
+	f := &txnFile{bucket: bucket, key: key}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.files = append(t.files, f)
+	return f
+}
+
+// file returns the file that the transaction, or one around it, stored or
+// claimed, or nil.
+func (t *Txn) file(bucket string, key Key) *txnFile {
+	for ; t != nil; t = t.parent {
+		if f := t.ownFile(bucket, key); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func (t *Txn) ownFile(bucket string, key Key) *txnFile {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.files {
+		if f.bucket == bucket && f.key == key {
+			return f
+		}
+	}
+	return nil
+}
+
+// keep lets a file outlive a rollback; keeps says whether it does.
+func (t *Txn) keep(f *txnFile) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f.kept = true
+}
+
+func (t *Txn) keeps(f *txnFile) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return f.kept
 }
 
 // Rollback removes what was saved and forgets what was to be deleted and

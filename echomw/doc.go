@@ -3,7 +3,7 @@
 // handler.
 //
 //	e := echo.New()
-//	e.Use(echomw.New())
+//	e.Use(echomw.New(store))
 //	e.POST("/profiles", create, echomw.Uploads(avatars))
 //
 //	func create(c echo.Context) error {

@@ -50,7 +50,7 @@ func TestEchoBindsUploadedFiles(t *testing.T) { //nolint:paralleltest // one fie
 	for _, c := range cases { //nolint:paralleltest // the cases count one bucket's objects
 		t.Run(c.name, func(t *testing.T) {
 			e := echo.New()
-			e.Use(echomw.New())
+			e.Use(echomw.New(store))
 			e.POST("/", func(ctx echo.Context) error {
 				var form struct {
 					File fieldtype.File[noteFile] `form:"file"`

@@ -1,3 +1,4 @@
 // Package examples holds programs that show how filefield is used: quickstart,
-// the page in the README, and nethttp, a small app with a database.
+// the pages in the README, and one small app with a database written for
+// net/http, Echo and Gin, in the folders of these names.
 package examples

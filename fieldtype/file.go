@@ -24,8 +24,9 @@ type Spec interface {
 // file, which is its zero value. Its unset state is NULL in a column, null in
 // JSON and "" in text. Not safe for concurrent use while it is being set.
 //
-// A file whose token was bound to a subject is of no use before Claim has
-// confirmed it: it is ErrToken to store, show, open or delete it.
+// A file whose token was bound to a subject, or is pending (core.Field.Keep), is
+// of no use before Claim has confirmed it: it is ErrToken to store, show, open or
+// delete it. The Uploads middleware does that before any binder sees the token.
 type File[S Spec] struct {
 	// The tags keep form decoders that look into structs from addressing what is
 	// in here by the names a client sends ("avatar.object.modified").
@@ -33,6 +34,8 @@ type File[S Spec] struct {
 	// subject is who alone may use the token this file came from, until Claim
 	// has seen that it is they.
 	subject string `form:"-" schema:"-"`
+	// pending says that the file has to be claimed before it is used.
+	pending bool `form:"-" schema:"-"`
 }
 
 // errNoFile is what reading a file field without a file gives.
@@ -70,8 +73,8 @@ func (f File[S]) stored(op string) (*core.Field, error) {
 	switch bucket := field.Bucket().Name(); {
 	case f.IsZero():
 		e.Kind, e.Err = core.ErrNotFound, errNoFile
-	case f.subject != "":
-		e.Kind, e.Advice = core.ErrToken, "the token is bound to a subject: call Claim with the request's context first, as nethttp.Bind does"
+	case f.subject != "" || f.pending:
+		e.Kind, e.Advice = core.ErrToken, "the token has to be claimed first: mount Uploads on the route, or call Claim with the request's context"
 	case f.object.Bucket != "" && f.object.Bucket != bucket:
 		e.Kind, e.Err = core.ErrConfig, fmt.Errorf("the file lies in bucket %q, the field's files in %q", f.object.Bucket, bucket)
 	default:
@@ -201,24 +204,54 @@ func (f File[S]) Token(ctx context.Context) string {
 	return field.Sign(o, core.SubjectFrom(ctx))
 }
 
-// Claim confirms a file whose token was bound to a subject: ErrToken, and no
-// file any more, if ctx names another subject (core.WithSubject) or none.
-// nethttp.Bind calls it; with another binder, call it before the file is used. A
-// file that needs no confirmation is left alone.
+// Keep lets this request's file outlive it without a row, and returns the token
+// for the hidden input of a form that is shown again: see core.Field.Keep. ""
+// for no file; ErrToken for a file of another subject than ctx names.
+func (f File[S]) Keep(ctx context.Context) (string, error) {
+	if f.IsZero() {
+		return "", nil
+	}
+	field, err := declared[S]("keep")
+	if err != nil {
+		return "", err
+	}
+	subject := core.SubjectFrom(ctx)
+	switch {
+	case f.subject != "" && f.subject != subject:
+		return "", badToken(field, "keep")
+	case f.pending: // not claimed, so still there for the next time
+		return field.SignPending(f.object, subject), nil
+	}
+	o := f.object
+	o.Bucket = field.Bucket().Name() // Of may not have been told
+	return field.Keep(ctx, o)
+}
+
+// Claim confirms a file whose token is bound to a subject or pending: see
+// core.Field.Claim. With ErrToken it is no file any more. nethttp.Bind calls it,
+// and the Uploads middleware claims what a request brings before binders see it;
+// elsewhere, call it before the file is used. A file that needs no confirmation
+// is left alone.
 func (f *File[S]) Claim(ctx context.Context) error {
-	if f == nil || f.subject == "" { // nil: a struct embeds a pointer that is not set
+	if f == nil || f.subject == "" && !f.pending { // nil: a struct embeds a pointer that is not set
 		return nil
 	}
-	if f.subject == core.SubjectFrom(ctx) {
-		f.subject = ""
-		return nil
-	}
-	*f = File[S]{}
 	field, err := declared[S]("claim")
 	if err != nil {
 		return err
 	}
-	return &core.Error{Kind: core.ErrToken, Op: "claim", Field: field.Name(), Detail: "this is not a valid file of this field; choose the file again"}
+	err = field.Claim(ctx, core.Token{Object: f.object, Subject: f.subject, Pending: f.pending})
+	switch {
+	case err == nil:
+		f.subject, f.pending = "", false
+	case core.KindOf(err) == core.ErrToken:
+		*f = File[S]{}
+	}
+	return err
+}
+
+func badToken(field *core.Field, op string) error {
+	return &core.Error{Kind: core.ErrToken, Op: op, Field: field.Name(), Detail: "This is not a valid file of this field; choose the file again."}
 }
 
 // UnmarshalParam takes a token, or "" for no file. It is what Echo's and Gin's
@@ -236,7 +269,7 @@ func (f *File[S]) UnmarshalParam(token string) error {
 	if err != nil {
 		return err
 	}
-	*f = File[S]{object: t.Object, subject: t.Subject}
+	*f = File[S]{object: t.Object, subject: t.Subject, pending: t.Pending}
 	return nil
 }
 
@@ -285,21 +318,31 @@ func (f File[S]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(shown{Name: o.Name, Type: o.Type, Size: o.Size, URL: u, Width: o.Width, Height: o.Height})
 }
 
-// Info is what validation rules see of a File.
+// Info is what validation rules see of a File: what is known of it without asking
+// storage. Where only the key is stored (ColumnKey), that is the name alone until
+// Stat.
 type Info struct {
-	Name          string
-	Size          int64
-	Type          string
+	// Name is the file name its sender gave it, or the key's last part; never "".
+	Name string
+	// Size is the length in bytes.
+	Size int64
+	// Type is the media type, by content.
+	Type string
+	// Width and Height are an image's pixels, or 0.
 	Width, Height int
 }
 
-// ValidatorValue makes go-playground/validator see nil for no file, so that
-// required and omitempty mean what they say, and an Info otherwise.
+// ValidatorValue makes go-playground/validator see an Info, and for no file a nil
+// *Info: so required, omitempty and required_without mean what they say, and rules
+// that are called for nil can let it pass.
 func (f File[S]) ValidatorValue() any {
 	if f.IsZero() {
-		return nil
+		return (*Info)(nil)
 	}
 	o := f.object
+	if o.Name == "" {
+		o.Name = o.Key.Base() // an Info of zeros would be no file to required
+	}
 	return Info{Name: o.Name, Size: o.Size, Type: o.Type, Width: o.Width, Height: o.Height}
 }
 

@@ -14,6 +14,9 @@ import (
 // several tokens of one name; as a column it is a JSON array of documents (or of
 // keys), NULL for none. Its zero value is none. Not safe for concurrent use
 // while it is being set.
+//
+// An element may be no file, where Gin's binder was given an empty value: it
+// counts for nothing.
 type Files[S Spec] []File[S]
 
 // Delete removes every object, or, under a core.Txn, has them go when it
@@ -32,9 +35,35 @@ func (l *Files[S]) Delete(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Claim confirms every file: see File.Claim. One that is refused leaves no file
-// in the list.
+// Keep is File.Keep for every file, in order, without those that are no file.
+func (l Files[S]) Keep(ctx context.Context) (tokens []string, err error) {
+	for _, f := range l {
+		token, err := f.Keep(ctx)
+		if err != nil {
+			return tokens, err
+		}
+		if token != "" {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens, nil
+}
+
+// Claim confirms every file: see File.Claim. ErrTooMany for more of them than
+// the field's MaxFiles, whatever binder filled the list. One that is refused
+// leaves no file in the list.
 func (l *Files[S]) Claim(ctx context.Context) error {
+	if len(*l) == 0 {
+		return nil
+	}
+	field, err := declared[S]("claim")
+	if err != nil {
+		return err
+	}
+	if len(*l) > field.Config().MaxFiles {
+		*l = nil
+		return tooMany(field, "claim")
+	}
 	for i := range *l {
 		if err := (*l)[i].Claim(ctx); err != nil {
 			*l = nil
@@ -42,6 +71,42 @@ func (l *Files[S]) Claim(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func tooMany(field *core.Field, op string) error {
+	return &core.Error{Kind: core.ErrTooMany, Op: op, Field: field.Name(), Detail: fmt.Sprintf("the most files of this field is %d", field.Config().MaxFiles)}
+}
+
+// UnmarshalParams takes the tokens of one form field; those that are "" are
+// inputs without a chosen file. It is what Echo's binder calls for a list. Errors
+// as UnmarshalJSON.
+func (l *Files[S]) UnmarshalParams(tokens []string) error {
+	field, err := declared[S]("unmarshal")
+	if err != nil {
+		return err
+	}
+	out, err := l.read(field, tokens)
+	if err == nil {
+		*l = out
+	}
+	return err
+}
+
+func (l *Files[S]) read(field *core.Field, tokens []string) (out Files[S], err error) {
+	for _, token := range tokens {
+		if token == "" {
+			continue
+		}
+		if len(out) == field.Config().MaxFiles {
+			return nil, tooMany(field, "unmarshal")
+		}
+		var f File[S]
+		if err := f.UnmarshalParam(token); err != nil {
+			return nil, err
+		}
+		out = append(out, f)
+	}
+	return out, nil
 }
 
 // UnmarshalJSON takes an array of tokens, or null for none. Elements that are
@@ -53,34 +118,38 @@ func (l *Files[S]) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return err
 	}
-	var tokens []*string
+	var tokens []string // null leaves an element ""
 	if err := json.Unmarshal(data, &tokens); err != nil {
 		return &core.Error{Kind: core.ErrToken, Op: "unmarshal", Field: field.Name(), Detail: "files are given by an array of their tokens"}
 	}
-	var out Files[S]
-	for _, token := range tokens {
-		if token == nil || *token == "" {
-			continue
-		}
-		if limit := field.Config().MaxFiles; len(out) == limit {
-			return &core.Error{Kind: core.ErrTooMany, Op: "unmarshal", Field: field.Name(), Detail: fmt.Sprintf("the most files of this field is %d", limit)}
-		}
-		var f File[S]
-		if err := f.UnmarshalParam(*token); err != nil {
-			return err
-		}
-		out = append(out, f)
+	out, err := l.read(field, tokens)
+	if err == nil {
+		*l = out
 	}
-	*l = out
-	return nil
+	return err
 }
 
 // MarshalJSON writes an array of what File.MarshalJSON writes, [] for none.
+// Elements that are no file are left out.
 func (l Files[S]) MarshalJSON() ([]byte, error) {
-	if len(l) == 0 {
-		return []byte("[]"), nil
+	shown := make([]File[S], 0, len(l))
+	for _, f := range l {
+		if !f.IsZero() {
+			shown = append(shown, f)
+		}
 	}
-	return json.Marshal([]File[S](l))
+	return json.Marshal(shown)
+}
+
+// ValidatorValue makes go-playground/validator see the elements, and nil where
+// none is a file: so required means that there is one.
+func (l Files[S]) ValidatorValue() any {
+	for _, f := range l {
+		if !f.IsZero() {
+			return []File[S](l)
+		}
+	}
+	return []File[S](nil)
 }
 
 // GormDataType gives GORM a text column.

@@ -40,7 +40,7 @@ func TestAResponseShowsAPublicFileAtItsPlainURL(t *testing.T) {
 		{"another file", files[1], textJSON},
 		{"a pointer", &files[1], textJSON},
 		{"several", files, "[" + imageJSON + "," + textJSON + "]"},
-		{"a gap among several", fieldtype.Files[poster]{{}, files[1]}, "[null," + textJSON + "]"},
+		{"a gap among several", fieldtype.Files[poster]{{}, files[1]}, "[" + textJSON + "]"},
 		{"no file", fieldtype.File[poster]{}, `null`},
 		{"no pointer", (*fieldtype.File[poster])(nil), `null`},
 		{"no files", fieldtype.Files[poster](nil), `[]`},
@@ -197,8 +197,8 @@ func TestAValidatorSeesWhatIsKnownOfAFileAndNilForNone(t *testing.T) {
 		"a file":             {file, want},
 		"a pointer":          {&file, want},
 		"a named type":       {photoFile{file}, want},
-		"no file":            {fieldtype.File[photo]{}, nil},
-		"a named type of no": {photoFile{}, nil},
+		"no file":            {fieldtype.File[photo]{}, (*fieldtype.Info)(nil)},
+		"a named type of no": {photoFile{}, (*fieldtype.Info)(nil)},
 	} {
 		mustEqual(t, name, c.field.ValidatorValue(), c.want)
 	}

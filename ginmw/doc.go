@@ -2,7 +2,7 @@
 // is done by nethttp; handlers keep their c.ShouldBind and validator.
 //
 //	r := gin.New()
-//	r.Use(ginmw.New())
+//	r.Use(ginmw.New(store))
 //	r.POST("/profiles", ginmw.Uploads(avatars), create)
 //
 //	func create(c *gin.Context) {

@@ -9,29 +9,54 @@ import (
 	"github.com/filefield/filefield/nethttp"
 )
 
+// Config adjusts the middleware. The zero value is what New and Uploads use.
+type Config struct {
+	// Skip leaves requests alone. Default: none.
+	Skip func(*gin.Context) bool
+	// Store is what Store finds in a request.
+	Store *core.Store
+	// HTTP holds limits, logger and hooks. Its ErrorFunc is not used.
+	HTTP nethttp.Config
+	// ErrorHandler answers what Uploads refuses, and aborts. Default: Abort.
+	ErrorHandler func(c *gin.Context, err error)
+}
+
 // New returns middleware that opens a file transaction for each request and ends
 // it with the answer's status: see nethttp.Middleware.
-func New() gin.HandlerFunc { return NewWithConfig(nethttp.Config{}) }
+func New(store *core.Store) gin.HandlerFunc { return NewWithConfig(Config{Store: store}) }
 
-// NewWithConfig is New with a Config. Its ErrorFunc is not used: see Abort.
-func NewWithConfig(config nethttp.Config) gin.HandlerFunc {
+// NewWithConfig is New with a Config.
+func NewWithConfig(config Config) gin.HandlerFunc {
+	config.HTTP.Store = config.Store
 	return func(c *gin.Context) {
+		if config.skips(c) {
+			return
+		}
 		request, writer := c.Request, c.Writer
-		r, exchange := config.Begin(request)
-		defer func() { c.Request, c.Writer = request, writer }()
-		defer exchange.Finish()
-		c.Request, c.Writer = r, &answer{ResponseWriter: writer, exchange: exchange}
+		a := &answer{ResponseWriter: writer}
+		defer func() {
+			c.Request = request
+			if c.Writer == a { // not what middleware inside us has left for Gin's own 404
+				c.Writer = writer
+			}
+		}()
+		defer a.exchange.Finish()
+		c.Request, c.Writer = config.HTTP.Begin(&a.exchange, request), a
 		c.Next()
-		if c.Writer.Status() >= 400 || c.Writer.Written() {
-			exchange.Answer(c.Writer.Status()) // a status Gin sends when the handlers have ended
+		// Gin sends a status without a body when the handlers have ended. One of 200
+		// may be none that anyone has set.
+		if status := c.Writer.Status(); status != http.StatusOK || c.Writer.Written() {
+			a.exchange.Answer(status)
 		}
 	}
 }
 
+func (config Config) skips(c *gin.Context) bool { return config.Skip != nil && config.Skip(c) }
+
 // answer ends the transaction when Gin sends the status, just before it does.
 type answer struct {
 	gin.ResponseWriter
-	exchange *nethttp.Exchange
+	exchange nethttp.Exchange
 }
 
 // Unwrap lets http.ResponseController reach the server's writer.
@@ -62,28 +87,31 @@ func (a *answer) Flush() {
 // Uploads returns middleware for a route whose forms bring files of these
 // fields: see nethttp.Uploads. It aborts with a problem when the form breaks a
 // rule. New must be mounted around it.
-func Uploads(fields ...*core.Field) gin.HandlerFunc {
-	return UploadsWithConfig(nethttp.Config{}, fields...)
-}
+func Uploads(fields ...*core.Field) gin.HandlerFunc { return Config{}.Uploads(fields...) }
 
-// UploadsWithConfig is Uploads with a Config.
-func UploadsWithConfig(config nethttp.Config, fields ...*core.Field) gin.HandlerFunc {
-	receiver := config.Receiver(fields...)
+// Uploads is the function Uploads with this Config.
+func (config Config) Uploads(fields ...*core.Field) gin.HandlerFunc {
+	receiver := config.HTTP.Receiver(fields...)
+	refuse := config.ErrorHandler
+	if refuse == nil {
+		refuse = Abort
+	}
 	return func(c *gin.Context) {
+		if config.skips(c) {
+			return
+		}
 		if core.TxnFrom(c.Request.Context()) == nil {
-			Abort(c, &core.Error{Kind: core.ErrConfig, Op: "uploads", Advice: "mount ginmw.New around the route: r.Use(ginmw.New())"})
+			refuse(c, &core.Error{Kind: core.ErrConfig, Op: "uploads", Advice: "mount ginmw.New around the route: r.Use(ginmw.New(store))"})
 			return
 		}
 		if err := receiver.Receive(c.Writer, c.Request); err != nil {
-			Abort(c, err)
+			refuse(c, err)
 		}
 	}
 }
 
-// Abort ends the request with what a client may see of err, as
-// application/problem+json, and records err with c.Error.
-func Abort(c *gin.Context, err error) {
-	_ = c.Error(err) // returns what it was given
-	c.Abort()
-	nethttp.WriteError(c.Writer, c.Request, err)
-}
+// Txn returns the request's file transaction, or nil where New is not mounted.
+func Txn(c *gin.Context) *core.Txn { return core.TxnFrom(c.Request.Context()) }
+
+// Store returns the Store that New was given, or nil where New is not mounted.
+func Store(c *gin.Context) *core.Store { return core.StoreFrom(c.Request.Context()) }

@@ -51,7 +51,7 @@ func TestGinBindsUploadedFiles(t *testing.T) { //nolint:paralleltest // one fiel
 	for _, c := range cases { //nolint:paralleltest // the cases count one bucket's objects
 		t.Run(c.name, func(t *testing.T) {
 			e := gin.New()
-			e.Use(ginmw.New())
+			e.Use(ginmw.New(store))
 			e.POST("/", ginmw.Uploads(note), func(ctx *gin.Context) {
 				var form struct {
 					File fieldtype.File[noteFile] `form:"file"`

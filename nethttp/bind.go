@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/gorilla/schema"
 
@@ -45,17 +47,29 @@ func Bind(r *http.Request, dst any) error {
 	var err error
 	tag := "form"
 	switch mediaType {
-	case "application/json":
-		err, tag = bindJSON(r, dst), "json"
 	case "multipart/form-data", "application/x-www-form-urlencoded":
 		err = bindForm(r, mediaType, dst)
 	default:
-		err = &core.Error{Kind: core.ErrType, Op: "bind", Detail: "the body is neither a form nor JSON"}
+		if !isJSON(mediaType) {
+			return &core.Error{Kind: core.ErrType, Op: "bind", Detail: "the body is neither a form nor JSON"}
+		}
+		err, tag = bindJSON(r, dst), "json"
 	}
 	if err != nil {
 		return err
 	}
-	c := claims{ctx: r.Context(), tag: tag, seen: map[uintptr]bool{}}
+	return claimAll(r.Context(), dst, tag)
+}
+
+// Claim confirms every file in a decoded value with the request's context: those
+// whose tokens are bound to a subject or pending (core.Field.Claim). Bind does it,
+// and Uploads does it before any binder; call it where another decoder filled dst
+// and Uploads is not mounted. Errors: Invalid for files the request may not have;
+// the storage's kinds.
+func Claim(ctx context.Context, dst any) error { return claimAll(ctx, dst, "json") }
+
+func claimAll(ctx context.Context, dst any, tag string) error {
+	c := claims{ctx: ctx, tag: tag, seen: map[uintptr]bool{}}
 	return c.of(reflect.ValueOf(dst), "")
 }
 
@@ -64,27 +78,54 @@ func bindJSON(r *http.Request, dst any) error {
 	err := d.Decode(dst)
 	if err == nil {
 		if _, err = d.Token(); err == nil {
-			err = errors.New("more than one value")
+			err = errTwoValues
 		} else if err == io.EOF {
 			return nil
 		}
 	}
-	var (
-		large *http.MaxBytesError
-		wrong *json.UnmarshalTypeError
-		fault *json.InvalidUnmarshalError
-	)
-	switch {
-	case core.KindOf(err) != 0: // a file field says what is wrong
-		return err
-	case errors.As(err, &large):
+	if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+		return core.Invalid{unfit(memberName(reflect.TypeOf(dst), wrong.Field))}
+	}
+	if large := new(http.MaxBytesError); errors.As(err, &large) || isTimeout(err) {
 		return errBody(r, err)
-	case errors.As(err, &fault):
-		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
-	case errors.As(err, &wrong):
-		return core.Invalid{{Field: memberName(reflect.TypeOf(dst), wrong.Field), Code: core.ErrInvalid.Code(), Message: "This value is of the wrong kind."}}
+	}
+	if err = BindError(err); core.KindOf(err) != 0 {
+		return err
 	}
 	return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
+}
+
+// BindError turns what a binder reports, encoding/json's errors and those of
+// strconv and time, into this library's: Invalid for a value that does not fit
+// its field, ErrMalformed for what is no JSON or no form. Errors that have a kind
+// stay, and so does what no binder reports. Bind does this by itself.
+func BindError(err error) error {
+	var (
+		wrong  *json.UnmarshalTypeError
+		number *strconv.NumError
+		moment *time.ParseError
+		syntax *json.SyntaxError
+		fault  *json.InvalidUnmarshalError
+	)
+	switch {
+	case err == nil || core.KindOf(err) != 0: // a file field says what is wrong
+		return err
+	case errors.As(err, &wrong):
+		return core.Invalid{unfit(wrong.Field)}
+	case errors.As(err, &number), errors.As(err, &moment):
+		return core.Invalid{unfit("")}
+	case errors.As(err, &fault):
+		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
+	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, errTwoValues):
+		return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
+	}
+	return err
+}
+
+var errTwoValues = errors.New("more than one value")
+
+func unfit(field string) core.FieldError {
+	return core.FieldError{Field: field, Code: core.ErrInvalid.Code(), Message: "This value is of the wrong kind."}
 }
 
 // memberName turns the path of an encoding/json fault into the name the client
@@ -180,10 +221,11 @@ func (c *claims) of(v reflect.Value, name string) error {
 	}
 	if v.CanAddr() && v.Addr().CanInterface() {
 		if claimer, ok := v.Addr().Interface().(Claimer); ok {
-			if err := claimer.Claim(c.ctx); err != nil {
+			err := claimer.Claim(c.ctx)
+			if core.KindOf(err) == core.ErrToken {
 				return core.Invalid{{Field: name, Code: core.ErrToken.Code(), Message: badToken}}
 			}
-			return nil
+			return err
 		}
 	}
 	switch v.Kind() {
@@ -197,21 +239,39 @@ func (c *claims) of(v reflect.Value, name string) error {
 		return c.of(v.Elem(), name)
 	case reflect.Slice, reflect.Array:
 		for i := range v.Len() {
-			if err := c.of(v.Index(i), name); err != nil {
+			path := name // several files come under one name
+			if !readsText(v.Type().Elem()) {
+				path = join(name, strconv.Itoa(i))
+			}
+			if err := c.of(v.Index(i), path); err != nil {
 				return err
 			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			// Decoders fill what an embedded struct exports, exported itself or not.
-			if f := v.Type().Field(i); f.IsExported() || f.Anonymous {
-				if err := c.of(v.Field(i), nameIn(c.tag, f)); err != nil {
-					return err
-				}
+			f := v.Type().Field(i)
+			if !f.IsExported() && !f.Anonymous {
+				continue
+			}
+			path := name
+			if !f.Anonymous || f.Tag.Get(c.tag) != "" {
+				path = join(name, nameIn(c.tag, f))
+			}
+			if err := c.of(v.Field(i), path); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// join makes the path of a name within another.
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }
 
 func nameIn(tag string, f reflect.StructField) string {

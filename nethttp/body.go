@@ -3,6 +3,7 @@ package nethttp
 import (
 	"io"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/filefield/filefield/core"
@@ -19,7 +20,7 @@ const leastPerIdle = 16 * core.KiB
 // what the server itself does between two reads.
 type patientBody struct {
 	body io.ReadCloser
-	conn *http.ResponseController
+	conn deadliner // or nil
 	idle time.Duration
 
 	waited time.Duration // for the bytes below
@@ -29,18 +30,62 @@ type patientBody struct {
 // body bounds the request's body.
 func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
 	return &patientBody{
-		body: http.MaxBytesReader(unwrapWriter(w), r.Body, limit),
-		conn: http.NewResponseController(w), idle: rc.limits.Idle,
+		body: http.MaxBytesReader(innermost(w), r.Body, limit),
+		conn: deadlinesOf(w), idle: rc.limits.Idle,
 	}
 }
 
+// deadliner is a writer whose connection can be told how long a read may take.
+type deadliner interface{ SetReadDeadline(time.Time) error }
+
+// deadlinesOf finds it under what wraps it. Not every writer has one (recorders,
+// HTTP/2 streams of some servers); the caller's own time limits hold there.
+func deadlinesOf(w http.ResponseWriter) deadliner {
+	for w != nil {
+		if d, ok := w.(deadliner); ok {
+			return d
+		}
+		w = under(w)
+	}
+	return nil
+}
+
+// innermost returns the writer the server made, which MaxBytesReader tells that
+// the connection must end.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		inner := under(w)
+		if inner == nil {
+			return w
+		}
+		w = inner
+	}
+}
+
+// under returns the writer that w wraps, or nil: by its Unwrap, as
+// http.ResponseController wants it, or, since much middleware (gzip, loggers) has
+// none, by the ResponseWriter it embeds.
+func under(w http.ResponseWriter) http.ResponseWriter {
+	if u, ok := w.(interface{ Unwrap() http.ResponseWriter }); ok {
+		return u.Unwrap()
+	}
+	v := reflect.Indirect(reflect.ValueOf(w))
+	if v.Kind() != reflect.Struct {
+		return nil
+	}
+	f := v.FieldByName("ResponseWriter")
+	if !f.IsValid() || !f.CanInterface() {
+		return nil
+	}
+	inner, _ := f.Interface().(http.ResponseWriter)
+	return inner
+}
+
 func (b *patientBody) Read(p []byte) (int, error) {
-	if b.idle <= 0 {
+	if b.idle <= 0 || b.conn == nil {
 		return b.body.Read(p)
 	}
 	start := time.Now()
-	// Not every writer has deadlines (recorders, HTTP/2 streams of some servers);
-	// the caller's own time limits hold there.
 	_ = b.conn.SetReadDeadline(start.Add(b.idle - b.waited))
 	n, err := b.body.Read(p)
 	b.waited += time.Since(start)
@@ -62,7 +107,7 @@ func (b *patientBody) Close() error {
 // done lifts the deadline. Left in place, it would end the request's context
 // while the handler works.
 func (b *patientBody) done() {
-	if b.idle > 0 {
+	if b.idle > 0 && b.conn != nil {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 }

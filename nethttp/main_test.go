@@ -84,15 +84,6 @@ func newApp(t testing.TB, c appConfig) *app {
 	return a
 }
 
-// leftovers fails the test if anything is in the bucket.
-func (a *app) leftovers(t testing.TB) {
-	t.Helper()
-	objects, uploads := s3test.Leftovers(t, a.engine, a.bucket)
-	if len(objects) > 0 || len(uploads) > 0 {
-		t.Errorf("left behind: objects %q, multipart uploads %q; want none", objects, uploads)
-	}
-}
-
 // stored verifies the one token the handler saw and returns its object.
 func (a *app) stored(t testing.TB) core.Object {
 	t.Helper()

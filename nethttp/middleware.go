@@ -19,6 +19,13 @@ type Config struct {
 	ErrorFunc ErrorFunc
 	// Limits bound what a request may bring.
 	Limits Limits
+	// BeforeFile, if set, is asked before each file of a form is read. It sees the
+	// text fields sent before the file, and its error ends the request: core.ErrForbidden
+	// and other kinds by their status, anything else as ErrorFunc answers it. It
+	// must not read the request's body.
+	BeforeFile func(r *http.Request, file Incoming) error
+	// Store, if set, is what core.StoreFrom finds in a request's context.
+	Store *core.Store
 	// Logger is told of failed requests that are the server's fault, and of
 	// clean-up that failed. Default: nothing is logged.
 	Logger *slog.Logger
@@ -46,25 +53,36 @@ func Middleware(next http.Handler) http.Handler { return Config{}.Middleware(nex
 // Middleware is the function Middleware with this Config.
 func (c Config) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, exchange := c.Begin(r)
+		exchange := &Exchange{}
+		r = c.Begin(exchange, r)
 		defer exchange.Finish()
-		next.ServeHTTP(&answer{ResponseWriter: w, exchange: exchange}, r)
+		next.ServeHTTP(exchange.Writer(w), r)
 	})
 }
 
-// Exchange is the file transaction of one request, for adapters that cannot
-// have the ResponseWriter wrapped. Used by one goroutine.
+// Exchange is the file transaction of one request, for adapters. Its zero value
+// is for Begin, once. Used by one goroutine; not to be copied.
 type Exchange struct {
-	ctx    context.Context
-	txn    *core.Txn
-	logger *slog.Logger
+	txn     core.Txn
+	ctx     context.Context
+	logger  *slog.Logger
+	writer  answer
+	request http.Request
 }
 
-// Begin opens a request's transaction and returns the request that carries it.
-// The caller defers Finish.
-func (c Config) Begin(r *http.Request) (*http.Request, *Exchange) {
-	ctx, txn := core.Begin(r.Context())
-	return r.WithContext(ctx), &Exchange{ctx: ctx, txn: txn, logger: c.Logger}
+// Begin opens a request's transaction in e and returns the request that carries
+// it. The caller defers e.Finish.
+func (c Config) Begin(e *Exchange, r *http.Request) *http.Request {
+	e.ctx, e.logger = e.txn.Begin(r.Context(), c.Store), c.Logger
+	e.request = *r.WithContext(e.ctx) // one allocation with the rest
+	return &e.request
+}
+
+// Writer returns w as a ResponseWriter that ends the transaction when the status
+// is known, for adapters that hand one on. Call it once.
+func (e *Exchange) Writer(w http.ResponseWriter) http.ResponseWriter {
+	e.writer = answer{ResponseWriter: w, exchange: e}
+	return &e.writer
 }
 
 // Answer ends the transaction by the status that is about to be sent: below 400

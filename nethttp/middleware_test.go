@@ -144,41 +144,6 @@ func TestTheDeletionIsDoneWhenTheAnswerIsSeen(t *testing.T) {
 	}
 }
 
-func TestAReplacementFollowsTheAnswersStatus(t *testing.T) {
-	t.Parallel()
-	for status, want := range map[int]string{204: "new", 409: "old"} {
-		a := newApp(t, constantKey("config.txt", 0))
-		save := func(ctx context.Context, content string) error {
-			_, err := a.field.Save(ctx, core.Upload{Body: strings.NewReader(content), Name: "x", Replace: true})
-			return err
-		}
-		if err := save(t.Context(), "old"); err != nil {
-			t.Fatal(err)
-		}
-		a.serve(func(w http.ResponseWriter, r *http.Request) error {
-			if err := save(r.Context(), "new"); err != nil {
-				return err
-			}
-			if got := read(t, a, mustKey(t, "config.txt")); got != "old" {
-				t.Errorf("before the answer config.txt holds %q, want old", got)
-			}
-			w.WriteHeader(status)
-			return nil
-		})
-		res, err := a.get(t)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if got := read(t, a, mustKey(t, "config.txt")); res.StatusCode != status || got != want {
-			t.Errorf("after %s config.txt holds %q, want %q", res.Status, got, want)
-		}
-		if objects, _ := s3test.Leftovers(t, a.engine, a.bucket); len(objects) != 1 {
-			t.Errorf("after %s the bucket holds %q, want config.txt alone", res.Status, objects)
-		}
-	}
-}
-
 func TestAPanicUndoesOnlyWhatNobodyWasToldOf(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -214,25 +179,6 @@ func TestAPanicUndoesOnlyWhatNobodyWasToldOf(t *testing.T) {
 	}
 }
 
-func TestAHandlerMayCommitByItself(t *testing.T) {
-	t.Parallel()
-	boom := errors.New("after the commit")
-	a := newApp(t, appConfig{handler: func(_ http.ResponseWriter, r *http.Request) error {
-		txn := core.TxnFrom(r.Context())
-		if txn == nil || txn.Done() {
-			t.Error("the handler has no open transaction")
-		}
-		if err := txn.Commit(r.Context()); err != nil {
-			t.Error(err)
-		}
-		return boom
-	}})
-	newBody().file("file", "a.txt", []byte("a")).post(t, a).want(t, http.StatusInternalServerError, 0)
-	if o := a.stored(t); !a.exists(t, o.Key) {
-		t.Error("the object of a committed transaction is gone")
-	}
-}
-
 func TestUploadsOpenATransactionWhereNobodyDid(t *testing.T) {
 	t.Parallel()
 	for status, kept := range map[int]bool{201: true, 409: false} {
@@ -248,28 +194,6 @@ func TestUploadsOpenATransactionWhereNobodyDid(t *testing.T) {
 		if o := a.stored(t); a.exists(t, o.Key) != kept {
 			t.Errorf("after %d the object is there: %v, want %v", status, !kept, kept)
 		}
-	}
-}
-
-func TestNothingStaysOfARefusedFormWhateverItIsAnswered(t *testing.T) {
-	t.Parallel()
-	for name, answer := range map[string]nethttp.ErrorFunc{
-		"the form again, with 200": func(w http.ResponseWriter, _ *http.Request, err error) { fmt.Fprintf(w, "<form>%v", err) },
-		"nothing":                  func(http.ResponseWriter, *http.Request, error) {},
-		"a redirect":               func(w http.ResponseWriter, r *http.Request, _ error) { http.Redirect(w, r, "/", http.StatusSeeOther) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newApp(t, appConfig{http: nethttp.Config{ErrorFunc: answer}})
-			// The first file is stored when the second turns out to be one too many.
-			b := newBody().file("file", "a.txt", []byte("a")).file("file", "b.txt", []byte("b"))
-			_ = b.w.Close()
-			res := sendRaw(t, a, "POST", b.w.FormDataContentType(), nil, b.String())
-			if res.status >= http.StatusBadRequest {
-				t.Errorf("status is %d, want what ErrorFunc answered", res.status)
-			}
-			a.leftovers(t)
-		})
 	}
 }
 

@@ -18,65 +18,6 @@ import (
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-// named is what a raw file name comes to.
-type named struct {
-	test        string
-	disposition string // behind `form-data; `
-	status      int    // 0: 201
-	kind        core.Kind
-	name        string // the original name kept; "" with status 0: no file was chosen
-	key         string // below some/folder/, by KeepName; "": the name itself
-}
-
-// quoted is the disposition of a browser, the file name put in as it is.
-func quoted(fileName string) string { return `name="file"; filename="` + fileName + `"` }
-
-// keepingApp names files as their senders did.
-func keepingApp(t testing.TB) *app {
-	t.Helper()
-	return newApp(t, appConfig{field: func(c *core.FieldConfig) {
-		c.UploadTo = core.Prefix("some/folder/", core.KeepName)
-	}})
-}
-
-// check posts a file under the row's name and compares what became of it. It
-// removes the object, so that every row finds its name free.
-func (n named) check(t *testing.T, a *app) {
-	t.Helper()
-	res := newBody().text("title", "x").raw("form-data; "+n.disposition, []byte("content")).post(t, a)
-	if n.status != 0 {
-		res.want(t, n.status, n.kind)
-		a.leftovers(t)
-		return
-	}
-	res.want(t, http.StatusCreated, 0)
-	if n.name == "" {
-		if form := <-a.form; len(form["file"]) != 0 || form.Get("title") != "x" {
-			t.Errorf("the handler saw %v, want the title alone", form)
-		}
-		a.leftovers(t)
-		return
-	}
-	got := a.stored(t)
-	want := n.key
-	if want == "" {
-		want = n.name
-	}
-	if got.Name != n.name || got.Key.String() != "some/folder/"+want {
-		t.Errorf("name %q under key %q, want %q under %q", got.Name, got.Key, n.name, "some/folder/"+want)
-	}
-	object, err := a.field.Bucket().Stat(t.Context(), got.Key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if object.Name != n.name {
-		t.Errorf("storage knows the name %q, want %q", object.Name, n.name)
-	}
-	if err := a.field.Delete(t.Context(), got.Key); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // extended escapes every byte of a name for filename*.
 func extended(name string) string {
 	var b strings.Builder
@@ -86,162 +27,12 @@ func extended(name string) string {
 	return "UTF-8''" + b.String()
 }
 
-func TestAClientsFileNameIsReadAsBrowsersMeanIt(t *testing.T) {
-	t.Parallel()
-	const long = "test-0123456789_中文_Orléans.jpg"
-	f := func(n int) string { return strings.Repeat("f", n) }
-	rows := []named{
-		{test: "an absolute path", disposition: quoted("/tmp/hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "an absolute Windows path", disposition: quoted(`C:\Windows\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a Windows path with slashes", disposition: quoted("C:/Windows/hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "an absolute path of backslashes", disposition: quoted(`\tmp\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "an absolute mixed path", disposition: quoted(`/tmp\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a relative path", disposition: quoted("subdir/hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "a relative path of backslashes", disposition: quoted(`subdir\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a relative mixed path", disposition: quoted(`sub/dir\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a path upwards", disposition: quoted("../../hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "a path upwards of backslashes", disposition: quoted(`..\..\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a mixed path upwards", disposition: quoted(`../..\hax0rd.txt`), name: "hax0rd.txt"},
-		{test: "a numeric character reference", disposition: quoted("..&#x2F;hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "a named character reference", disposition: quoted("..&sol;hax0rd.txt"), name: "hax0rd.txt"},
-		{test: "no quotes", disposition: "name=file; filename=hax0rd.txt", name: "hax0rd.txt"},
-		{test: "parameters in capitals", disposition: `NAME="file"; FILENAME="hax0rd.txt"`, name: "hax0rd.txt"},
-
-		{test: "no file chosen", disposition: quoted("")},
-		{test: "a folder", disposition: quoted("/tmp/")},
-		{test: "a Windows folder", disposition: quoted(`c:\tmp\`)},
-		{test: "a folder's dot", disposition: quoted("/tmp/.")},
-		{test: "a Windows folder's dot", disposition: quoted(`c:\tmp\.`)},
-		{test: "a folder's two dots", disposition: quoted("/tmp/..")},
-		{test: "a Windows folder's two dots", disposition: quoted(`c:\tmp\..`)},
-		{test: "Windows' own folder", disposition: quoted(`C:\Windows\`)},
-		{test: "a slash alone", disposition: quoted("/")},
-		{test: "a slash at the end", disposition: quoted("ends-with-slash/")},
-		{test: "a slash behind an extension", disposition: quoted("a.jpg/")},
-		{test: "nothing printable", disposition: `name="file"; filename*=UTF-8''%00%E2%80%AE`},
-
-		{test: "control characters", disposition: quoted("non-\x00printable\x00\n_chars.txt\x00"), status: 400, kind: core.ErrMalformed},
-		{test: "a NUL", disposition: quoted("a\x00b.txt"), status: 400, kind: core.ErrMalformed},
-		{test: "an encoded NUL", disposition: `name="file"; filename*=UTF-8''a%00b.txt`, name: "ab.txt"},
-		{test: "encoded line ends", disposition: `name="file"; filename*=UTF-8''a%00%0D%0Ab.txt`, name: "ab.txt"},
-		{test: "an encoded header", disposition: `name="file"; filename*=` + extended("evil\r\nX-Evil: y.txt"), name: "evilX-Evil: y.txt", key: "evilX-Evil_y.txt"},
-		{test: "a right-to-left override", disposition: quoted("a\u202egpj.exe"), name: "agpj.exe"},
-		{test: "invisible characters", disposition: quoted("\ufeffa\u200bb\u00ad\u2066c\u200e.txt"), name: "abc.txt"},
-		{test: "bytes that are not UTF-8", disposition: quoted("a\xff\xc0\xafb.txt"), name: "a\uFFFDb.txt", key: "ab.txt"},
-
-		{test: "a name of any script", disposition: quoted(long), name: long},
-		{test: "filename*", disposition: `name="file"; filename*=UTF-8''test-0123456789_%E4%B8%AD%E6%96%87_Orl%C3%A9ans.jpg`, name: long},
-		{test: "filename* in quotes", disposition: `name="file"; filename*="UTF-8''test-0123456789_%E4%B8%AD%E6%96%87_Orl%C3%A9ans.jpg"`, name: long},
-		{test: "name* and filename*", disposition: `name*=UTF-8''file; filename*=UTF-8''test-0123456789_%E4%B8%AD%E6%96%87_Orl%C3%A9ans.jpg`, name: long},
-		{test: "filename* in ISO-8859-1", disposition: `name="file"; filename*=iso-8859-1''foo-%E4.html`, name: "foo-ä.html"},
-		{test: "filename* with a language", disposition: `name="file"; filename*=utf-8'en'caf%C3%A9.txt`, name: "café.txt"},
-		{test: "filename* in an unknown charset", disposition: `name="file"; filename*=koi8-r''a.txt`, status: 400, kind: core.ErrMalformed},
-		{test: "a fallback beside filename*", disposition: `name="file"; filename="na_ve.txt"; filename*=UTF-8''na%C3%AFve.txt`, name: "naïve.txt"},
-		{test: "a filename* of another type", disposition: `name="file"; filename="safe.txt"; filename*=UTF-8''evil.php`, status: 400, kind: core.ErrMalformed},
-		{test: "a path in filename*", disposition: `name="file"; filename*=UTF-8''..%5C..%5Cetc%5Cpasswd`, name: "passwd"},
-		{test: "a file name in pieces", disposition: `name="file"; filename*0="evil"; filename*1=".php"`, status: 400, kind: core.ErrMalformed},
-		{test: "two file names", disposition: `name="file"; filename="a.txt"; filename="b.php"`, status: 400, kind: core.ErrMalformed},
-		{test: "a file name without a value", disposition: `name="file"; filename=`, status: 400, kind: core.ErrMalformed},
-		{test: "a broken parameter beside", disposition: `name="file"; filename="a.txt"; title*='foo.html`, name: "a.txt"},
-		{test: "another broken parameter beside", disposition: `name="file"; filename="a.txt"; title*=bar.html`, name: "a.txt"},
-		{test: "letters of both cases", disposition: quoted("MiXeD_cAsE.txt"), name: "MiXeD_cAsE.txt"},
-
-		{test: "a long name with an extension", disposition: quoted(f(300) + ".txt"), name: f(251) + ".txt"},
-		{test: "a long extension", disposition: quoted("foo." + f(300)), name: "." + f(254), key: f(254)},
-		{test: "a long name without an extension", disposition: quoted(f(300)), name: f(255)},
-		{test: "a long name behind a dot", disposition: quoted("." + f(300)), name: "." + f(254), key: f(254)},
-		{test: "a long name with a long extension", disposition: quoted(f(300) + "." + f(300)), name: "." + f(254), key: f(254)},
-		{test: "a long name of wide characters", disposition: quoted(strings.Repeat("字", 300) + ".txt"), name: strings.Repeat("字", 83) + ".txt"},
-	}
-	a := keepingApp(t)
-	for _, row := range rows {
-		t.Run(row.test, func(t *testing.T) { row.check(t, a) })
-	}
-}
-
-func TestAKeptNameIsMadeSafe(t *testing.T) {
-	t.Parallel()
-	rows := []struct{ name, key string }{ // an empty key: refused
-		{"john's portrait in 2004.jpg", "johns_portrait_in_2004.jpg"},
-		{"^&'@{}[],$=!-#()%+~_123.txt", "-_123.txt"},
-		{"???", ""},
-		{"$.$.$", ""},
-		{"  spaced  name .txt ", "spaced__name_.txt"},
-		{"новый файл.pdf", "новый_файл.pdf"},
-		{"日本語 ファイル.png", "日本語_ファイル.png"},
-		{"मेरी नाव.txt", "मेरी_नाव.txt"},
-		{"😀.png", "file.png"},
-		{"＊.txt", "file.txt"},
-		{"semi;colon.txt", "semicolon.txt"},
-		{"a:b.txt", "ab.txt"},
-		{"file.txt::$DATA", "file.txtDATA"},
-		{"PROGRA~1", "PROGRA1"},
-		{"..hidden", "hidden"},
-		{".htaccess", "htaccess"},
-		{"a..b.txt", "a..b.txt"},
-		{"trailing.", "trailing"},
-		{"a.jpg.", "a.jpg"},
-		{"a.jpg%20", "a.jpg20"},
-		{"-rf", "rf"},
-		{"--help.txt", "help.txt"},
-		{"CON", "_CON"},
-		{"con.txt", "_con.txt"},
-		{"con ", "_con"},
-		{"AUX.", "_AUX"},
-		{"NUL.tar.gz", "_NUL.tar.gz"},
-		{"COM1", "_COM1"},
-		{"COM¹.txt", "_COM¹.txt"},
-		{"CONIN$", "_CONIN"},
-		{"web.config", "_web.config"},
-		{".user.ini", "_user.ini"},
-		{"robots.txt", "_robots.txt"},
-		{"crossdomain.xml", "_crossdomain.xml"},
-		{"sw.js", "_sw.js"},
-		{"%2e%2e%2fetc%2fpasswd", "2e2e2fetc2fpasswd"},
-		{"..%2fetc", "2fetc"},
-		{"a⁄b.txt", "ab.txt"},
-		{"a／b.txt", "ab.txt"},
-		{"a⧹b.txt", "ab.txt"},
-		{"<script>.svg", "script.svg"},
-		{"$(id).txt", "id.txt"},
-		{"`id`.txt", "id.txt"},
-		{"a.jpg.php", ""},
-		{"shell.php.jpg", ""},
-		{"a.php;.jpg", ""},
-		{"a.php%00.jpg", ""},
-		{"a.pHTml", ""},
-		{"report.jsp", ""},
-	}
-	a := keepingApp(t)
-	for _, row := range rows {
-		n := named{disposition: quoted(row.name), name: row.name, key: row.key}
-		if row.key == "" {
-			n.status, n.kind = http.StatusBadRequest, core.ErrName
-		}
-		t.Run(fmt.Sprintf("%q", row.name), func(t *testing.T) { n.check(t, a) })
-	}
-	for _, n := range []named{
-		{test: "a tab", disposition: quoted("tab\tname.txt"), name: "tabname.txt"},
-		{test: "decomposed letters", disposition: quoted("cafe\u0301.txt"), name: "caf\u00e9.txt"},
-		{test: "an escaped quote", disposition: quoted(`q\"uote.txt`), name: `q"uote.txt`, key: "quote.txt"},
-		{test: "a percent-encoded quote", disposition: quoted(`q%22uote.txt`), name: `q"uote.txt`, key: "quote.txt"},
-		{test: "a character reference to a slash", disposition: quoted("a&#x2F;b.txt"), name: "b.txt"},
-		{test: "a name too long for a segment", disposition: quoted(strings.Repeat("x", 300) + ".txt"), name: strings.Repeat("x", 251) + ".txt"},
-		{test: "a repository's file", disposition: quoted(".git/config"), name: "config"},
-	} {
-		t.Run(n.test, func(t *testing.T) { n.check(t, a) })
-	}
-}
-
-func TestNamesThatDifferInCaseAreTwo(t *testing.T) {
-	t.Parallel()
-	a := keepingApp(t)
-	for _, name := range []string{"A.txt", "a.txt"} {
-		newBody().file("file", name, []byte(name)).post(t, a).want(t, http.StatusCreated, 0)
-		if got := a.stored(t); got.Key.String() != "some/folder/"+name || read(t, a, got.Key) != name {
-			t.Errorf("key %s holds %q, want some/folder/%s to hold its own name", got.Key, read(t, a, got.Key), name)
-		}
-	}
+// keepingApp names files as their senders did.
+func keepingApp(t testing.TB) *app {
+	t.Helper()
+	return newApp(t, appConfig{field: func(c *core.FieldConfig) {
+		c.UploadTo = core.Prefix("some/folder/", core.KeepName)
+	}})
 }
 
 func TestARandomKeyTellsNothingOfTheName(t *testing.T) {
@@ -448,21 +239,6 @@ func TestATakenNameGetsAnAlternative(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestAFreedNameIsUsedAgain(t *testing.T) {
-	t.Parallel()
-	a := keepingApp(t)
-	for range 2 {
-		newBody().file("file", "a.txt", []byte("x")).post(t, a).want(t, http.StatusCreated, 0)
-		got := a.stored(t)
-		if got.Key.String() != "some/folder/a.txt" {
-			t.Errorf("the key is %s, want some/folder/a.txt", got.Key)
-		}
-		if err := a.field.Delete(t.Context(), got.Key); err != nil {
-			t.Fatal(err)
-		}
 	}
 }
 

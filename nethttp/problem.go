@@ -15,7 +15,11 @@ const retryAfter = "5"
 // application/problem+json (RFC 9457): see core.ProblemOf. It is the default
 // ErrorFunc. If the client has gone, nothing is written that anyone reads.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	p := core.ProblemOf(err)
+	WriteProblem(w, r, core.ProblemOf(err))
+}
+
+// WriteProblem answers a request with a problem. A status that is none is 500.
+func WriteProblem(w http.ResponseWriter, r *http.Request, p core.Problem) {
 	if p.Status < http.StatusOK || p.Status > 999 { // net/http panics on those
 		p.Status = http.StatusInternalServerError
 	}
@@ -48,7 +52,10 @@ func Handle(h HandlerFunc) http.Handler { return Config{}.Handle(h) }
 // the client does not take half an answer for a whole one.
 func (c Config) Handle(h HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		state := &answer{ResponseWriter: w}
+		state, ours := w.(*answer)
+		if !ours {
+			state = &answer{ResponseWriter: w}
+		}
 		err := h(state, r)
 		switch {
 		case err == nil:
@@ -69,17 +76,6 @@ func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	WriteError(w, r, err)
-}
-
-// unwrapWriter returns the writer the server made, under everything that wraps it.
-func unwrapWriter(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		w = u.Unwrap()
-	}
 }
 
 // errBody says that err came from reading the request's body.

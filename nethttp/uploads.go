@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/formdata"
@@ -57,6 +58,8 @@ type Receiver struct {
 	parser *formdata.Parser
 	config Config
 	fault  error
+
+	adopted sync.Once // the warning about forms read before
 }
 
 // Receiver returns the Receiver of a route whose forms bring files of these
@@ -79,12 +82,17 @@ func (c Config) Receiver(fields ...*core.Field) *Receiver {
 }
 
 // Receive streams the files of the request's form into their buckets, under the
-// transaction of the request's context, and leaves the form with tokens. Requests
-// without a form pass, with a bound on their body. After an error the rest of the
-// body has not been read, and the connection is set to close.
+// transaction of the request's context, and leaves the form with tokens. Tokens
+// in JSON are claimed; other requests pass, with a bound on their body. After an
+// error the rest of the body has not been read, the connection is set to close,
+// and the transaction will roll back, whatever the answer; what the form brought
+// before the fault is in the request all the same, for a page that shows it again.
 func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
 	err := rc.receive(w, r)
 	if err != nil {
+		if txn := core.TxnFrom(r.Context()); txn != nil {
+			txn.SetRollbackOnly()
+		}
 		w.Header().Set("Connection", "close")
 	}
 	return err
@@ -94,28 +102,50 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if rc.fault != nil {
 		return rc.fault
 	}
-	if len(r.Header["Content-Type"]) > 1 { // whoever else reads the request may go by the other
+	if r.Body == nil {
+		r.Body = http.NoBody
+	}
+	kinds := r.Header["Content-Type"]
+	if len(kinds) > 1 { // whoever else reads the request may go by the other
 		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the request has two Content-Type headers"}
 	}
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch {
-	case strings.HasPrefix(strings.ToLower(strings.TrimSpace(r.Header.Get("Content-Type"))), "multipart/"):
-		return rc.multipart(w, r)
-	case mediaType == "application/x-www-form-urlencoded" && r.Body != nil:
-		return rc.urlencoded(w, r)
-	case r.Body != nil:
-		r.Body = rc.body(w, r, rc.limits.Text)
+	var mediaType string
+	if len(kinds) == 1 {
+		mediaType, _, _ = mime.ParseMediaType(kinds[0])
+		switch {
+		case strings.HasPrefix(strings.ToLower(strings.TrimSpace(kinds[0])), "multipart/"):
+			return rc.multipart(w, r)
+		case mediaType == "application/x-www-form-urlencoded":
+			return rc.urlencoded(w, r)
+		case isJSON(mediaType) && r.Header.Get("Content-Encoding") == "":
+			return rc.json(w, r)
+		}
 	}
+	if r.Body == http.NoBody {
+		return nil
+	}
+	if !isData(mediaType) { // Gin's binder would take it for an empty form
+		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"}
+	}
+	r.Body = rc.body(w, r, rc.limits.Text)
 	return nil
+}
+
+// isData says whether a media type is of those that frameworks' binders read,
+// beside forms.
+func isData(mediaType string) bool {
+	switch mediaType {
+	case "application/xml", "text/xml", "application/yaml", "application/x-yaml", "application/toml",
+		"application/msgpack", "application/x-msgpack", "application/x-protobuf", "application/bson":
+		return true
+	}
+	return isJSON(mediaType)
 }
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	if r.MultipartForm != nil {
-		return &core.Error{
-			Kind: core.ErrConfig, Op: "read request", Err: errors.New("the form has been read already, its files are lost"),
-			Advice: "mount Uploads once, and outside of middleware that reads the form (CSRF, method override)",
-		}
+		return rc.adopt(r)
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "a form must not be compressed as a whole"}
@@ -133,20 +163,8 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	defer body.done()
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
-
-	// A transaction of its own within the request's: nothing stays of a refused
-	// form, whatever status the refusal is given.
-	saving, exchange := rc.config.Begin(r)
-	defer exchange.Finish()
-	in := &intake{Receiver: rc, r: saving, values: url.Values{}, counts: map[string]int{}}
-	if err := in.takeAll(form); err != nil {
-		exchange.rollback()
-		in.setForm(r, in.withoutFiles()) // for a page that shows the form again
-		return errBody(r, err)
-	}
-	exchange.commit()
-	in.setForm(r, in.values)
-	return nil
+	in := rc.newIntake(r)
+	return in.end(in.takeAll(form))
 }
 
 // urlencoded reads a form that can bring tokens but no files.
@@ -160,6 +178,7 @@ func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errBody(r, err)
 	}
+	r.Body = http.NoBody // it has been read; who reads it again shall find its end
 	text := strings.TrimRight(string(raw), "\r\n")
 	if n := strings.Count(text, "&") + 1; n > rc.limits.Fields && text != "" {
 		return tooMany("the form has more values than", rc.limits.Fields)
@@ -168,15 +187,6 @@ func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the form's encoding is broken", Err: err}
 	}
-	in := &intake{Receiver: rc, r: r, values: url.Values{}, counts: map[string]int{}}
-	for name, values := range sent {
-		for _, value := range values {
-			if err := in.value(name, value); err != nil {
-				return err
-			}
-		}
-	}
-	r.PostForm = in.values
-	r.Form = in.withQuery(in.values)
-	return nil
+	in := rc.newIntake(r)
+	return in.end(in.texts(sent))
 }

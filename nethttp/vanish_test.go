@@ -15,7 +15,6 @@ import (
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
-	"github.com/filefield/filefield/nethttp"
 )
 
 // sendPart opens a connection, announces a multipart upload of size bytes and
@@ -39,23 +38,6 @@ func sendPart(t testing.TB, a *app, size int64, share float64) net.Conn {
 	}
 	_ = w.Flush()
 	return conn
-}
-
-type rawAnswer struct {
-	status int
-	closes bool
-}
-
-// awaitAnswer waits for the answer on a connection that sendPart opened.
-func awaitAnswer(t testing.TB, conn net.Conn) rawAnswer {
-	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	return rawAnswer{res.StatusCode, res.Close}
 }
 
 // quiet waits until the bucket is empty and nothing of the upload runs any more.
@@ -97,51 +79,6 @@ func TestAClientThatVanishesLeavesNothing(t *testing.T) { //nolint:paralleltest 
 	}
 }
 
-func TestAClientThatStallsIsCutOff(t *testing.T) {
-	t.Parallel()
-	a := newApp(t, appConfig{
-		http: nethttp.Config{Limits: nethttp.Limits{Idle: 200 * time.Millisecond}}, field: func(c *core.FieldConfig) { c.MaxSize = core.GiB },
-	})
-	conn := sendPart(t, a, 16<<20, 0.5)
-	defer conn.Close()
-	if res := awaitAnswer(t, conn); res.status != http.StatusRequestTimeout {
-		t.Errorf("status is %d, want 408", res.status)
-	}
-	a.quiet(t)
-}
-
-func TestAnEarlyAnswerComesBeforeTheBytes(t *testing.T) {
-	t.Parallel()
-	a := newApp(t, appConfig{})
-	conn := sendPart(t, a, core.GiB, 0) // announces more than the field takes, sends nothing of it
-	defer conn.Close()
-	if res := awaitAnswer(t, conn); res.status != http.StatusRequestEntityTooLarge || !res.closes {
-		t.Errorf("status is %d, close %t; want 413 and a closed connection", res.status, res.closes)
-	}
-}
-
-func TestAVanishedClientsCommittedFileStays(t *testing.T) {
-	t.Parallel()
-	entered, release := make(chan struct{}), make(chan struct{})
-	a := newApp(t, appConfig{handler: func(w http.ResponseWriter, r *http.Request) error {
-		close(entered)
-		<-release // the row is stored here; meanwhile the client goes
-		<-r.Context().Done()
-		w.WriteHeader(http.StatusCreated)
-		return nil
-	}})
-	conn := sendPart(t, a, 1000, 1)
-	_, _ = conn.Write([]byte("\r\n--B--\r\n"))
-	<-entered
-	conn.Close()
-	close(release)
-	object := a.stored(t)
-	waitFor(t, "the request to end", func() bool { return a.inFlight.Load() == 0 })
-	if ok, err := a.field.Bucket().Exists(t.Context(), object.Key); !ok || err != nil {
-		t.Errorf("the object of a stored row is gone (%v): the row points at nothing", err)
-	}
-}
-
 func waitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(time.Millisecond) {
@@ -149,31 +86,6 @@ func waitFor(t testing.TB, what string, done func() bool) {
 			t.Fatalf("waited too long for %s", what)
 		}
 	}
-}
-
-func TestAClientThatDripsIsCutOff(t *testing.T) {
-	t.Parallel()
-	a := newApp(t, appConfig{
-		http: nethttp.Config{Limits: nethttp.Limits{Idle: 300 * time.Millisecond}}, field: func(c *core.FieldConfig) { c.MaxSize = core.GiB },
-	})
-	conn := sendPart(t, a, 16<<20, 0.5)
-	defer conn.Close()
-	stop := make(chan struct{})
-	go func() { // a byte now and then, each well within the time
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(20 * time.Millisecond):
-				_, _ = conn.Write([]byte("x"))
-			}
-		}
-	}()
-	defer close(stop)
-	if res := awaitAnswer(t, conn); res.status != http.StatusRequestTimeout {
-		t.Errorf("status is %d, want 408", res.status)
-	}
-	a.quiet(t)
 }
 
 func TestATimeoutOfStorageIsNotTheClientsFault(t *testing.T) {

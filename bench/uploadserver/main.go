@@ -3,6 +3,8 @@
 //
 //	AK=… SK=… uploadserver nethttp 127.0.0.1:8080 127.0.0.1:9000 bucket
 //
+// The first argument is the mode: nethttp, echo or gin.
+//
 // POST /upload takes a form with a file of any type in the field "file", of up to
 // 5 TiB, stores it in the bucket and answers 201 with what was stored. The
 // storage is spoken to in plain HTTP; its credentials are in AK and SK. The
@@ -22,8 +24,13 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/gin-gonic/gin"
+	"github.com/labstack/echo/v4"
+
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/echomw"
 	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/ginmw"
 	"github.com/filefield/filefield/nethttp"
 )
 
@@ -31,8 +38,10 @@ import (
 const finishTimeout = time.Minute
 
 // handlers has, by mode, what makes a server of the one field.
-var handlers = map[string]func(*core.Field) http.Handler{
+var handlers = map[string]func(*core.Store, *core.Field) http.Handler{
 	"nethttp": onNetHTTP,
+	"echo":    onEcho,
+	"gin":     onGin,
 }
 
 func main() {
@@ -51,7 +60,7 @@ func run(ctx context.Context, args []string) error {
 	mode, addr, endpoint, bucket := args[0], args[1], args[2], args[3]
 	handler := handlers[mode]
 	if handler == nil {
-		return fmt.Errorf("there is no mode %q; there is: nethttp", mode)
+		return fmt.Errorf("there is no mode %q; there are nethttp, echo and gin", mode)
 	}
 	if os.Getenv("AK") == "" || os.Getenv("SK") == "" {
 		return errors.New("the storage's credentials are missing: set AK and SK")
@@ -72,7 +81,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("%s listens on http://%s\n", mode, listener.Addr())
-	return serve(ctx, listener, handler(field))
+	return serve(ctx, listener, handler(store, field))
 }
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
@@ -110,8 +119,16 @@ type stored struct {
 	Type string `json:"type"`
 }
 
-func onNetHTTP(field *core.Field) http.Handler {
-	c := nethttp.Config{Logger: slog.Default()}
+// answer returns what is said of the uploaded file.
+func (f form) answer() (stored, error) {
+	if f.File.IsZero() {
+		return stored{}, core.Invalid{{Field: "file", Code: "required", Message: "This field is required."}}
+	}
+	return stored{Key: f.File.Key().String(), Size: f.File.Size(), Type: f.File.Type()}, nil
+}
+
+func onNetHTTP(store *core.Store, field *core.Field) http.Handler {
+	c := nethttp.Config{Store: store, Logger: slog.Default()}
 	mux := http.NewServeMux()
 	mux.Handle("POST /upload", c.Uploads(field)(c.Handle(create)))
 	return c.Middleware(mux)
@@ -122,10 +139,11 @@ func create(w http.ResponseWriter, r *http.Request) error {
 	if err := nethttp.Bind(r, &f); err != nil {
 		return err
 	}
-	if f.File.IsZero() {
-		return core.Invalid{{Field: "file", Code: "required", Message: "This field is required."}}
+	answer, err := f.answer()
+	if err != nil {
+		return err
 	}
-	body, err := json.Marshal(stored{Key: f.File.Key().String(), Size: f.File.Size(), Type: f.File.Type()})
+	body, err := json.Marshal(answer)
 	if err != nil {
 		return err
 	}
@@ -133,4 +151,48 @@ func create(w http.ResponseWriter, r *http.Request) error {
 	w.WriteHeader(http.StatusCreated)
 	_, _ = w.Write(body) // the client is gone if this fails
 	return nil
+}
+
+func onEcho(store *core.Store, field *core.Field) http.Handler {
+	c := echomw.Config{Store: store, HTTP: nethttp.Config{Logger: slog.Default()}}
+	e := echo.New()
+	e.HTTPErrorHandler = echomw.ErrorHandler
+	e.Use(echomw.NewWithConfig(c))
+	e.POST("/upload", createOnEcho, c.Uploads(field))
+	return e
+}
+
+func createOnEcho(c echo.Context) error {
+	var f form
+	if err := c.Bind(&f); err != nil {
+		return err
+	}
+	answer, err := f.answer()
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusCreated, answer)
+}
+
+func onGin(store *core.Store, field *core.Field) http.Handler {
+	c := ginmw.Config{Store: store, HTTP: nethttp.Config{Logger: slog.Default()}}
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	r.Use(gin.Recovery(), ginmw.NewWithConfig(c))
+	r.POST("/upload", c.Uploads(field), createOnGin)
+	return r
+}
+
+func createOnGin(c *gin.Context) {
+	var f form
+	if err := c.ShouldBind(&f); err != nil {
+		ginmw.Abort(c, err)
+		return
+	}
+	answer, err := f.answer()
+	if err != nil {
+		ginmw.Abort(c, err)
+		return
+	}
+	c.JSON(http.StatusCreated, answer)
 }

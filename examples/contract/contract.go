@@ -26,6 +26,11 @@ func Run(t *testing.T, program string) {
 		"lists documents page by page":            listsPages,
 		"passes files through":                    passesFiles,
 		"shows pages to browsers":                 showsPages,
+		"changes and deletes through pages":       changesThroughPages,
+		"keeps the files of a failed form":        keepsFilesOfForms,
+		"takes a kept file once":                  takesKeptFilesOnce,
+		"forgets forms nobody sends again":        forgetsForms,
+		"clears files":                            clearsFiles,
 		"refuses and leaves everything as it was": refuses,
 		"reports and survives an outage":          survivesOutage,
 		"runs on its own engine":                  runsOnItsOwn,
@@ -152,7 +157,7 @@ func takesTokens(t *testing.T, program string) {
 
 func listsPages(t *testing.T, program string) {
 	w := startWorld(t, program)
-	if got := string(w.get(t, "/documents").body); got != `{"documents":[],"next":null}` {
+	if got := strings.TrimSpace(string(w.get(t, "/documents").body)); got != `{"documents":[],"next":null}` {
 		t.Errorf("the empty list is %s, want an empty array and no next page", got)
 	}
 	for i := range 5 {
@@ -229,42 +234,6 @@ func passesFiles(t *testing.T, program string) {
 	w.get(t, "/documents/999/file").wantProblem(t, http.StatusNotFound, "", "")
 }
 
-func showsPages(t *testing.T, program string) {
-	w := startWorld(t, program)
-	browser := []string{"Accept", "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"}
-	posted := w.send(t, http.MethodPost, "/documents", form(text("title", "<b>Cat & Dog</b>"), upload("file", "cat.png", pngImage(1, 1)), upload("cover", "", nil)), browser...)
-	if posted.status != http.StatusSeeOther {
-		t.Fatalf("POST = %d %s, want 303", posted.status, posted.body)
-	}
-	escaped := "&lt;b&gt;Cat &amp; Dog&lt;/b&gt;"
-	failed := w.send(t, http.MethodPost, "/documents", form(text("title", "<i>kept")), browser...)
-	for _, tt := range []struct {
-		name   string
-		got    answer
-		status int
-		want   []string
-	}{
-		{"the page after success", w.get(t, posted.header.Get("Location"), browser...), 200, []string{"<form", escaped}},
-		{"the first page", w.get(t, "/"), 200, []string{`enctype="multipart/form-data"`, escaped, "/documents/1/file"}},
-		{"the list", w.get(t, "/documents", browser...), 200, []string{escaped}},
-		{"a document", w.get(t, "/documents/1", browser...), 200, []string{escaped}},
-		{"a failed form", failed, 422, []string{"<form", "This field is required.", `value="&lt;i&gt;kept"`, escaped}},
-		{"a missing document", w.get(t, "/documents/9", browser...), 404, []string{"There is no such document."}},
-	} {
-		if kind := tt.got.header.Get("Content-Type"); tt.got.status != tt.status || kind != "text/html; charset=utf-8" {
-			t.Errorf("%s: answer is %d %s, want %d as a page", tt.name, tt.got.status, kind, tt.status)
-		}
-		for _, want := range tt.want {
-			if !strings.Contains(string(tt.got.body), want) {
-				t.Errorf("%s is\n%s\nwant %q in it", tt.name, tt.got.body, want)
-			}
-		}
-	}
-	if got := w.objects(t); len(got) != 1 {
-		t.Errorf("the buckets hold %q, want the one file of the one document", got)
-	}
-}
-
 func refuses(t *testing.T, program string) {
 	w := startWorld(t, program)
 	picture, words := pngImage(2, 2), []byte("words")
@@ -334,6 +303,9 @@ func refuses(t *testing.T, program string) {
 		{"an expired token", "POST", "/documents", withFile(past.file.Sign(stored.Object, "")), 422, "file", "bad_token"},
 		{"a token of someone else", "POST", "/documents", withFile(w.file.Sign(stored.Object, "ann")), 422, "file", "bad_token"},
 		{"a token with one letter changed", "POST", "/documents", withFile(tampered(fileToken)), 422, "file", "bad_token"},
+		{"a new cover and none", "PATCH", "/documents/1", form(text("cover-clear", "on"), upload("cover", "n.png", picture)), 422, "cover", "contradiction"},
+		{"none and a new cover", "PATCH", "/documents/1", form(upload("cover", "n.png", picture), text("cover-clear", "on")), 422, "cover", "contradiction"},
+		{"a new cover and none in JSON", "PATCH", "/documents/1", asJSON(map[string]any{"cover": coverToken, "cover-clear": true}), 422, "cover", "contradiction"},
 		{"a title that is a number", "PATCH", "/documents/1", asJSON(map[string]any{"title": 1}), 422, "title", "invalid"},
 		{"a change to a missing document", "PATCH", "/documents/999", with(), 404, "", ""},
 		{"a missing document", "GET", "/documents/999", body{}, 404, "", ""},

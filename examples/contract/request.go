@@ -230,10 +230,22 @@ func (r answer) wantProblem(t *testing.T, status int, field, code string) {
 	}
 	for _, f := range p.Errors {
 		if f.Field == field && f.Code == code && f.Message != "" {
+			if want := messages[code]; want != "" && f.Message != want {
+				t.Errorf("the message for %q is %q, want %q", code, f.Message, want)
+			}
 			return
 		}
 	}
 	t.Errorf("the problem blames %+v, want field %q with code %q and a message", p.Errors, field, code)
+}
+
+// messages are what people are told, in the words of Django's forms, whatever
+// framework and validator found the fault.
+var messages = map[string]string{
+	"required":      "This field is required.",
+	"max_length":    "Ensure this value has at most 200 characters.",
+	"taken":         "Document with this Title already exists.",
+	"contradiction": "Please either submit a file or check the clear checkbox, not both.",
 }
 
 func pngImage(width, height int) []byte {

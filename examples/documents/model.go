@@ -3,6 +3,7 @@ package documents
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -35,7 +36,7 @@ func DeclareFields(store *core.Store) []*core.Field {
 	file = store.Field(core.FieldConfig{
 		Name: "file", Model: "document", Bucket: BucketDocuments,
 		UploadTo: core.Strftime("%Y/%m", core.RandomName),
-		MaxSize:  10 * core.MiB, Accept: acceptedTypes,
+		MaxSize:  10 * core.MiB, Accept: acceptedTypes, Required: true,
 	})
 	cover = store.Field(core.FieldConfig{
 		Name: "cover", Model: "document", Bucket: BucketCovers,
@@ -108,24 +109,46 @@ func ParsePage(query url.Values) (after int64, limit int, err error) {
 }
 
 // Patch is what a change may bring. It starts as the document's Form, so that
-// what a request does not mention stays.
+// what a request does not mention stays. In a form, the library reads the box
+// "cover-clear"; for JSON, where null clears too, ClearCover does.
 type Patch struct {
 	Form
-	ClearCover bool `form:"cover-clear" json:"cover-clear"`
+	ClearCover bool `form:"-"`
 }
 
-// Result returns the values after the change.
-func (p Patch) Result() Form {
-	if p.ClearCover {
-		p.Cover = fieldtype.File[CoverField]{}
+// UnmarshalJSON reads the form's members, and "cover-clear": true, or "on" as a
+// form says it.
+func (p *Patch) UnmarshalJSON(data []byte) error {
+	var box struct {
+		Clear any `json:"cover-clear"`
 	}
-	return p.Form
+	if err := json.Unmarshal(data, &box); err != nil {
+		return err
+	}
+	p.ClearCover = box.Clear == true || box.Clear == "on"
+	return json.Unmarshal(data, &p.Form)
+}
+
+// Result returns the values after the change of a document that held before.
+func (p Patch) Result(before Form) (Form, error) {
+	if !p.ClearCover {
+		return p.Form, nil
+	}
+	if !p.Cover.IsZero() && p.Cover.Key() != before.Cover.Key() {
+		return Form{}, core.Invalid{{
+			Field: "cover", Code: "contradiction",
+			Message: "Please either submit a file or check the clear checkbox, not both.",
+		}}
+	}
+	p.Cover = fieldtype.File[CoverField]{}
+	return p.Form, nil
 }
 
 // Validate tidies the values and reports every one that breaks a rule, as
 // core.Invalid, in the words of Django's forms.
 func (f *Form) Validate() error {
 	f.Title = strings.TrimSpace(f.Title)
+	f.Extra = slices.DeleteFunc(f.Extra, fieldtype.File[ExtraField].IsZero) // inputs without a file
 	var faults core.Invalid
 	switch {
 	case f.Title == "":

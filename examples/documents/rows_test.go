@@ -8,13 +8,14 @@ import (
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/internal/s3test"
 )
 
 func TestMain(m *testing.M) {
 	DeclareFields(core.MustOpen(core.Config{
 		Endpoint: "127.0.0.1:9", AccessKey: "key", SecretKey: "secret", SigningKeys: []core.Secret{"a key of 16 bytes or more"},
 	}))
-	m.Run()
+	s3test.Main(m)
 }
 
 func openRows(t *testing.T, dir string) *Rows {

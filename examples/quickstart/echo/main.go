@@ -1,16 +1,17 @@
-// Command quickstart is the whole idea in one page: declare a field, post a
-// form, get a URL.
+// Command echo is the quick start on Echo.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"log"
 	"net/http"
 
+	"github.com/go-playground/validator/v10"
+	"github.com/labstack/echo/v4"
+
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/echomw"
 	"github.com/filefield/filefield/fieldtype"
-	"github.com/filefield/filefield/nethttp"
 )
 
 var store = core.MustOpen(core.ConfigFromEnv()) // MINIO_ENDPOINT, …; no network here
@@ -30,27 +31,31 @@ type Avatar struct{}
 // FileField returns the declared field.
 func (Avatar) FileField() *core.Field { return avatars }
 
-// Profile is form, JSON and database row in one.
+// Profile is form, JSON and database row in one, with rules for the validator.
 type Profile struct {
-	Name   string                 `form:"name" json:"name"`
-	Avatar fieldtype.File[Avatar] `form:"avatar" json:"avatar"`
+	Name   string                 `form:"name" json:"name" validate:"required"`
+	Avatar fieldtype.File[Avatar] `form:"avatar" json:"avatar" validate:"required,image_max=4096x4096"`
 }
 
-func create(w http.ResponseWriter, r *http.Request) error {
+func create(c echo.Context) error {
 	var p Profile
-	if err := nethttp.Bind(r, &p); err != nil {
+	if err := c.Bind(&p); err != nil {
+		return err
+	}
+	if err := c.Validate(&p); err != nil {
 		return err // the file that was stored goes again
 	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusCreated)
-	return json.NewEncoder(w).Encode(p) // {"name":…,"avatar":{"url":"http://…",…}}
+	return c.JSON(http.StatusCreated, p)
 }
 
 func main() {
 	if err := store.Startup(core.StartupConfig{}).Start(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mux.Handle("POST /profiles", nethttp.Uploads(avatars)(nethttp.Handle(create)))
-	log.Fatal(http.ListenAndServe("127.0.0.1:8080", nethttp.Middleware(mux)))
+	e := echo.New()
+	e.HTTPErrorHandler = echomw.ErrorHandler
+	e.Validator = echomw.Validator(validator.New())
+	e.Use(echomw.New(store))
+	e.POST("/profiles", create, echomw.Uploads(avatars))
+	log.Fatal(e.Start("127.0.0.1:8080"))
 }

@@ -1,0 +1,255 @@
+package core
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/tags"
+)
+
+// A file that outlives its request without a row is pending: its object has the
+// tag pendingTag, so that the bucket's lifecycle or ExpirePending removes it when
+// nobody comes back for it. Claim takes it off again. Who claims holds a lock
+// meanwhile, an object that can be created once, so that of two requests with
+// one token, or a request and ExpirePending, one goes first.
+const (
+	pendingTag   = "filefield"
+	pendingValue = "pending"
+	claimPrefix  = ".filefield-claim-" // of a lock's last segment
+)
+
+// Keep lets a file of this request outlive it without a row, as when a form comes
+// back with its faults and should not ask for the file again, and returns the
+// token that brings it back, bound to the subject ctx names. Such a file is
+// pending: the token takes it once (see Claim), and nobody's is removed in time.
+// Do not also give it to a row.
+//
+// Only a file that the transaction of ctx stored or claimed becomes pending; for
+// any other, one that a row has, the token is as from Sign. ErrConfig without a
+// transaction; otherwise the storage's kinds.
+func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
+	txn := TxnFrom(ctx)
+	switch {
+	case f.fault != nil:
+		return "", f.fault
+	case txn == nil:
+		return "", &Error{Kind: ErrConfig, Op: "keep", Field: f.config.Name, Advice: "keep files under the request's transaction: mount the middleware, or call core.Begin"}
+	}
+	file := txn.file(f.bucket.name, o.Key)
+	if file == nil {
+		return f.Sign(o, SubjectFrom(ctx)), nil
+	}
+	if err := f.bucket.setPending(ctx, o.Key); err != nil {
+		return "", err
+	}
+	txn.keep(file)
+	return f.SignPending(o, SubjectFrom(ctx)), nil
+}
+
+// SignPending makes the token of an object that is pending: it has to be claimed
+// before it fills the field, and can be once. Otherwise as Sign.
+func (f *Field) SignPending(o Object, subject string) string {
+	return f.signFor(purposeClaim, o, subject)
+}
+
+// Claim takes the file of a verified token for this request: ErrToken if the
+// token is bound to another subject than ctx names or, where the file is pending
+// (see Keep), if it has been taken before, is being taken by another request, or
+// is gone. Under a transaction that rolls back a pending file is pending again,
+// and its token good for another try. A token that needs no claiming is fine.
+//
+// A pending file costs three small requests, and one at the transaction's end.
+// ErrConfig without a transaction, for a pending file; otherwise the storage's
+// kinds. Safe for concurrent use.
+func (f *Field) Claim(ctx context.Context, t Token) error {
+	if f.fault != nil {
+		return f.fault
+	}
+	if t.Subject != "" && t.Subject != SubjectFrom(ctx) {
+		return f.badToken("claim", errors.New("the token is bound to another subject"))
+	}
+	if !t.Pending {
+		return nil
+	}
+	txn := TxnFrom(ctx)
+	if txn == nil {
+		return &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
+	}
+	return f.claimIn(ctx, txn, t.Object.Key)
+}
+
+func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
+	b := f.bucket
+	unlock, err := b.lock(ctx, key)
+	if KindOf(err) == ErrPrecondition {
+		return f.badToken("claim", errors.New("another request is taking the file"))
+	}
+	if err != nil {
+		return err
+	}
+	if err := f.takePending(ctx, key); err != nil {
+		b.tidy(ctx, err, unlock)
+		return err
+	}
+	file := txn.took(b.name, key)
+	release := func(ctx context.Context) error {
+		if !txn.keeps(file) {
+			err := b.setPending(ctx, key)
+			return errors.Join(err, unlock(ctx))
+		}
+		return unlock(ctx)
+	}
+	if err := txn.OnRollback(release); err != nil {
+		b.tidy(ctx, err, release) // the transaction ended meanwhile
+		return err
+	}
+	return txn.OnCommit(unlock)
+}
+
+// takePending takes the mark off, where it is.
+func (f *Field) takePending(ctx context.Context, key Key) error {
+	set, err := f.bucket.tags(ctx, key)
+	switch {
+	case KindOf(err) == ErrNotFound:
+		return f.badToken("claim", errors.New("the file has been removed"))
+	case err != nil:
+		return err
+	case set[pendingTag] != pendingValue:
+		return f.badToken("claim", errors.New("the file has been taken before"))
+	}
+	delete(set, pendingTag)
+	return f.bucket.setTags(ctx, key, set)
+}
+
+func (f *Field) badToken(op string, why error) error {
+	return &Error{
+		Kind: ErrToken, Op: op, Field: f.config.Name,
+		Detail: "This is not a valid file of this field; choose the file again.", Err: why,
+	}
+}
+
+// ExpirePending removes the pending files that were stored longer ago than age
+// (see Keep), and says how many. It is for servers without lifecycle rules: it
+// lists the bucket and asks for the tags of every object older than age, which
+// should exceed the configuration's TokenExpiry. Safe beside live traffic; an
+// error ends it, what is left is for the next time.
+func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed int, err error) {
+	before := b.store.config.Now().Add(-age)
+	for o, err := range b.Walk(ctx, "") {
+		if err != nil {
+			return removed, err
+		}
+		if !o.Modified.Before(before) {
+			continue
+		}
+		expired, err := b.expire(ctx, o.Key)
+		if err != nil {
+			return removed, err
+		}
+		if expired {
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+// expire removes one old object if it is pending, or a lock that a process left
+// behind when it died.
+func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) {
+	if strings.HasPrefix(key.Base(), claimPrefix) {
+		return false, b.remove(ctx, key)
+	}
+	if pending, err := b.pending(ctx, key); err != nil || !pending {
+		return false, ignoreNotFound(err)
+	}
+	unlock, err := b.lock(ctx, key)
+	if KindOf(err) == ErrPrecondition {
+		return false, nil // it is being claimed
+	}
+	if err != nil {
+		return false, err
+	}
+	pending, err := b.pending(ctx, key) // it may have been claimed meanwhile
+	if err == nil && pending {
+		err = b.remove(ctx, key)
+	}
+	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
+}
+
+func ignoreNotFound(err error) error {
+	if KindOf(err) == ErrNotFound {
+		return nil
+	}
+	return err
+}
+
+// lockKey is where the lock of an object is: beside it, since a server on a file
+// system makes and removes folders as keys come and go, and this one stays as
+// long as the object does.
+func lockKey(key Key) Key {
+	sum := sha256.Sum256([]byte(key.Base()))
+	folder := strings.TrimSuffix(key.String(), key.Base())
+	if len(folder) > maxKeyLength/2 {
+		folder = ""
+	}
+	return Key{s: folder + claimPrefix + hex.EncodeToString(sum[:8])}
+}
+
+// lock takes the object's lock and returns what gives it back; ErrPrecondition
+// if somebody has it.
+func (b *Bucket) lock(ctx context.Context, key Key) (unlock func(context.Context) error, err error) {
+	lock := lockKey(key)
+	id := newUploadID()
+	unlock = func(ctx context.Context) error { return b.remove(ctx, lock) }
+	_, err = b.reserve(ctx, lock, id, nil)
+	if err != nil && reached(err) {
+		b.tidy(ctx, err, func(ctx context.Context) error { return b.removeWritten(ctx, lock, id, nil) })
+	}
+	return unlock, err
+}
+
+// pending says whether an object is marked as pending.
+func (b *Bucket) pending(ctx context.Context, key Key) (bool, error) {
+	set, err := b.tags(ctx, key)
+	return set[pendingTag] == pendingValue, err
+}
+
+// setPending sets the mark, and leaves other tags.
+func (b *Bucket) setPending(ctx context.Context, key Key) error {
+	set, err := b.tags(ctx, key)
+	if err != nil {
+		return err
+	}
+	set[pendingTag] = pendingValue
+	return b.setTags(ctx, key, set)
+}
+
+func (b *Bucket) setTags(ctx context.Context, key Key, set map[string]string) error {
+	t, err := tags.NewTags(set, true)
+	if err != nil {
+		return &Error{Kind: ErrConfig, Op: "set tags", Bucket: b.name, Key: key.String(), Err: err, Advice: "leave one of the ten tags an object may have to the library"}
+	}
+	return b.store.retry(ctx, b.at("set tags", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+		if len(set) == 0 {
+			return b.store.internal.RemoveObjectTagging(ctx, b.name, key.String(), minio.RemoveObjectTaggingOptions{})
+		}
+		return b.store.internal.PutObjectTagging(ctx, b.name, key.String(), t, minio.PutObjectTaggingOptions{})
+	})
+}
+
+// tags returns an object's tags, in a map of its own.
+func (b *Bucket) tags(ctx context.Context, key Key) (set map[string]string, err error) {
+	err = b.store.retry(ctx, b.at("read tags", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+		t, err := b.store.internal.GetObjectTagging(ctx, b.name, key.String(), minio.GetObjectTaggingOptions{})
+		if err == nil {
+			set = t.ToMap()
+		}
+		return err
+	})
+	return set, err
+}

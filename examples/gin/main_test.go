@@ -1,0 +1,9 @@
+package main
+
+import (
+	"testing"
+
+	"github.com/filefield/filefield/examples/contract"
+)
+
+func TestContract(t *testing.T) { contract.Run(t, contract.Build(t)) }

@@ -1,0 +1,132 @@
+package ginmw_test
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/ginmw"
+)
+
+var picture *core.Field
+
+type pictureFile struct{}
+
+func (pictureFile) FileField() *core.Field { return picture }
+
+type album struct {
+	Title   string                      `form:"title" json:"title" binding:"required"`
+	Year    int                         `form:"year" json:"year"`
+	Picture fieldtype.File[pictureFile] `form:"picture" json:"picture" binding:"required,file_max=1KiB"`
+	Pages   []page                      `form:"pages" json:"pages" binding:"dive"`
+}
+
+type page struct {
+	Picture fieldtype.File[pictureFile] `form:"picture" json:"picture" binding:"required"`
+}
+
+func TestGinsValidatorKnowsFileFields(t *testing.T) { //nolint:paralleltest // one field for the package, one validator for the program
+	gin.SetMode(gin.ReleaseMode)
+	if err := ginmw.PrepareValidator(); err != nil {
+		t.Fatal(err)
+	}
+	store, err := core.Open(core.Config{
+		Endpoint: "storage.example:9000", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture = store.Field(core.FieldConfig{Name: "picture", Bucket: "pictures"})
+	key, err := core.ParseKey("a.png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	object := core.Object{Bucket: "pictures", Key: key, Name: "a.png", Size: 10}
+	good := picture.Sign(object, "")
+	object.Size = 2000
+	large := picture.Sign(object, "")
+
+	e := gin.New()
+	e.Use(ginmw.New(store))
+	answer := func(bind func(*gin.Context, any) error) gin.HandlerFunc {
+		return func(c *gin.Context) {
+			var a album
+			if err := bind(c, &a); err != nil {
+				ginmw.Abort(c, err)
+				return
+			}
+			if n := len(a.Pages); n > 0 && a.Pages[n-1].Picture.Name() != "a.png" {
+				t.Errorf("the last page's picture is %q, want a.png", a.Pages[n-1].Picture.Name())
+			}
+			c.Status(http.StatusCreated)
+		}
+	}
+	e.POST("/own", ginmw.Uploads(picture), answer(func(c *gin.Context, a any) error { return c.ShouldBind(a) }))
+	e.POST("/binding", ginmw.Uploads(picture), answer(func(c *gin.Context, a any) error { return c.ShouldBindWith(a, ginmw.Binding{}) }))
+	e.GET("/plain", func(c *gin.Context) { ginmw.Abort(c, errors.New("a secret")) })
+	const form, document = "application/x-www-form-urlencoded", "application/json"
+	both := []string{"/own", "/binding"}
+	for _, c := range []struct {
+		name   string
+		paths  []string
+		kind   string
+		body   string
+		status int
+		faults string
+	}{
+		{"a good album", both, form, "title=x&picture=" + good, 201, ""},
+		{"a good album in JSON", both, document, `{"title":"x","picture":"` + good + `","pages":[{"picture":"` + good + `"}]}`, 201, ""},
+		{"a list of structs in a form", both[1:], form, "title=x&picture=" + good + "&pages.0.picture=" + good, 201, ""},
+		{"what the validator finds", both, form, "picture=" + large, 422, "title required, picture file_max"},
+		{"no file", both, form, "title=x", 422, "picture required"},
+		{"no file in a list", both, document, `{"title":"x","picture":"` + good + `","pages":[{}]}`, 422, "pages.0.picture required"},
+		{"a number that is none", both[1:], form, "title=x&year=old&picture=" + good, 422, "year invalid"},
+		{"a number that is none, in JSON", both, document, `{"title":"x","year":"old"}`, 422, "year invalid"},
+		{"broken JSON", both, document, `{"title":`, 400, ""},
+	} {
+		for _, path := range c.paths {
+			t.Run(c.name+" at "+path, func(t *testing.T) {
+				r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(c.body))
+				r.Header.Set("Content-Type", c.kind)
+				wantAnswer(t, e, r, c.status, c.faults)
+			})
+		}
+	}
+	t.Run("an error of the app's", func(t *testing.T) {
+		wantAnswer(t, e, httptest.NewRequest(http.MethodGet, "/plain", nil), http.StatusInternalServerError, "")
+	})
+}
+
+// wantAnswer checks an answer's status and the faults in its problem.
+func wantAnswer(t *testing.T, h http.Handler, r *http.Request, status int, faults string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if w.Code != status {
+		t.Fatalf("status is %d (%s), want %d", w.Code, w.Body, status)
+	}
+	if status < 400 {
+		return
+	}
+	var p core.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || w.Header().Get("Content-Type") != core.ProblemMediaType || p.Status != status {
+		t.Errorf("the answer is %q %s (%v), want a problem of status %d", w.Header().Get("Content-Type"), w.Body, err, status)
+	}
+	var got []string
+	for _, f := range p.Errors {
+		got = append(got, f.Field+" "+f.Code)
+	}
+	if all := strings.Join(got, ", "); all != faults {
+		t.Errorf("the faults are %q, want %q", all, faults)
+	}
+	if strings.Contains(w.Body.String(), "secret") {
+		t.Errorf("the answer tells what is none of the client's business: %s", w.Body)
+	}
+}
