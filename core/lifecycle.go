@@ -14,12 +14,6 @@ import (
 	"github.com/minio/minio-go/v7/pkg/lifecycle"
 )
 
-// The tag that marks an object as pending: uploaded, but claimed by no row yet.
-const (
-	pendingTag   = "filefield"
-	pendingValue = "pending"
-)
-
 // Lifecycle says which objects of a bucket expire. The zero value declares
 // nothing. Rules that others have set stay as they are. In a versioned bucket an
 // expired object leaves a delete marker, and its versions stay.
