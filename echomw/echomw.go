@@ -129,6 +129,26 @@ func (config Config) skips(c echo.Context) bool {
 	return config.Skipper != nil && config.Skipper(c)
 }
 
+// WhenReady returns middleware for routes that need storage: it answers 503 while
+// a core.Startup in the background has not succeeded yet. Uploads does so by
+// itself.
+func WhenReady(store *core.Store) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := store.Ready(); err != nil {
+				return HTTPError(err)
+			}
+			return next(c)
+		}
+	}
+}
+
+// OnServe has Echo's servers start a hook when they begin to serve: see
+// nethttp.OnServe and nethttp.ServeError, for what e.Start returns.
+func OnServe(e *echo.Echo, hook *core.Startup) {
+	e.Server.BaseContext, e.TLSServer.BaseContext = nethttp.OnServe(hook), nethttp.OnServe(hook)
+}
+
 // Txn returns the request's file transaction, or nil where New is not mounted.
 func Txn(c echo.Context) *core.Txn { return core.TxnFrom(c.Request().Context()) }
 

@@ -1,6 +1,7 @@
 package echomw_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -154,5 +155,36 @@ func TestASkippedRequestIsLeftAlone(t *testing.T) {
 			return nil
 		})
 		e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, path, nil))
+	}
+}
+
+func TestRoutesThatNeedStorageWaitForIt(t *testing.T) {
+	t.Parallel()
+	store, err := core.Open(core.Config{
+		Endpoint: "127.0.0.1:1", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: "files"})
+	hook := store.Startup(core.StartupConfig{Mode: core.Background})
+	if err := hook.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hook.Stop(context.WithoutCancel(t.Context())) })
+	e := echo.New()
+	echomw.OnServe(e, hook)
+	e.HTTPErrorHandler = echomw.ErrorHandler
+	e.Use(echomw.New(store))
+	served := func(c echo.Context) error { return c.NoContent(http.StatusNoContent) }
+	e.GET("/", served)
+	e.GET("/uploads", served, echomw.Uploads(field))
+	e.GET("/guarded", served, echomw.WhenReady(store))
+	for path, want := range map[string]int{"/": 204, "/uploads": 503, "/guarded": 503} {
+		w := httptest.NewRecorder()
+		e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want || (want == 503) != (w.Header().Get("Retry-After") != "") {
+			t.Errorf("%s is answered %d, Retry-After %q, want %d", path, w.Code, w.Header().Get("Retry-After"), want)
+		}
 	}
 }

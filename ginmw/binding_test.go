@@ -1,6 +1,7 @@
 package ginmw_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -128,5 +129,35 @@ func wantAnswer(t *testing.T, h http.Handler, r *http.Request, status int, fault
 	}
 	if strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("the answer tells what is none of the client's business: %s", w.Body)
+	}
+}
+
+func TestRoutesThatNeedStorageWaitForIt(t *testing.T) { //nolint:paralleltest // Gin's mode is one for the program
+	gin.SetMode(gin.ReleaseMode)
+	store, err := core.Open(core.Config{
+		Endpoint: "127.0.0.1:1", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: "files"})
+	hook := store.Startup(core.StartupConfig{Mode: core.Background})
+	if err := hook.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hook.Stop(context.WithoutCancel(t.Context())) })
+	e := gin.New()
+	e.Use(ginmw.New(store))
+	served := func(c *gin.Context) { c.Status(http.StatusNoContent) }
+	e.GET("/", served)
+	e.GET("/uploads", ginmw.Uploads(field), served)
+	e.GET("/guarded", ginmw.WhenReady(store), served)
+	server := ginmw.Server(e, hook)
+	for path, want := range map[string]int{"/": 204, "/uploads": 503, "/guarded": 503} {
+		w := httptest.NewRecorder()
+		server.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		if w.Code != want || (want == 503) != (w.Header().Get("Retry-After") != "") {
+			t.Errorf("%s is answered %d, Retry-After %q, want %d", path, w.Code, w.Header().Get("Retry-After"), want)
+		}
 	}
 }

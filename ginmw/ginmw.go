@@ -2,6 +2,7 @@ package ginmw
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -109,6 +110,26 @@ func (config Config) Uploads(fields ...*core.Field) gin.HandlerFunc {
 		}
 	}
 }
+
+// WhenReady returns middleware for routes that need storage: it answers 503 while
+// a core.Startup in the background has not succeeded yet. Uploads does so by
+// itself.
+func WhenReady(store *core.Store) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		if err := store.Ready(); err != nil {
+			Abort(c, err)
+		}
+	}
+}
+
+// Server returns a server for the engine that starts a hook when it begins to
+// serve: see nethttp.OnServe and nethttp.ServeError. Gin's own Run takes none.
+func Server(engine *gin.Engine, hook *core.Startup) *http.Server {
+	return &http.Server{Handler: engine.Handler(), BaseContext: nethttp.OnServe(hook), ReadHeaderTimeout: headerTimeout}
+}
+
+// headerTimeout bounds how long a client may take for a request's headers.
+const headerTimeout = 10 * time.Second
 
 // Txn returns the request's file transaction, or nil where New is not mounted.
 func Txn(c *gin.Context) *core.Txn { return core.TxnFrom(c.Request.Context()) }

@@ -22,7 +22,8 @@ import (
 // It answers by itself, with the Config's ErrorFunc, when the form breaks a
 // limit or a rule: 400 malformed, 408 stalled, 413 too large or too many, 415
 // wrong type of file or body, 422 empty file or invalid token, 503 storage
-// unavailable. Nothing of such a request is kept.
+// unavailable, or not ready yet (core.Background). Nothing of such a request is
+// kept.
 func Uploads(fields ...*core.Field) func(http.Handler) http.Handler {
 	return Config{}.Uploads(fields...)
 }
@@ -57,6 +58,7 @@ type Receiver struct {
 	limits Limits
 	parser *formdata.Parser
 	config Config
+	store  *core.Store // the fields', or nil
 	fault  error
 
 	adopted sync.Once // the warning about forms read before
@@ -71,7 +73,7 @@ func (c Config) Receiver(fields ...*core.Field) *Receiver {
 		if rc.fields[f.Name()] != nil {
 			faults = append(faults, fmt.Errorf("two fields of this route are named %q", f.Name()))
 		}
-		rc.fields[f.Name()] = f
+		rc.fields[f.Name()], rc.store = f, f.Store()
 		faults = append(faults, f.Fault())
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -101,6 +103,11 @@ func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
 func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if rc.fault != nil {
 		return rc.fault
+	}
+	if rc.store != nil {
+		if err := rc.store.Ready(); err != nil {
+			return err
+		}
 	}
 	if r.Body == nil {
 		r.Body = http.NoBody
