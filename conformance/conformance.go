@@ -78,6 +78,7 @@ type group struct {
 // groups are the whole suite. They run in parallel, each on apps of its own.
 var groups = []group{
 	{"names", false, names},
+	{"apps and clients that take liberties", false, liberties},
 	{"structure", false, structure},
 	{"forms", false, forms},
 	{"forms that are shown again", false, redisplay},

@@ -202,7 +202,7 @@ func uploadToSeesText(t *testing.T, s *suite) {
 
 func nestedInputs(t *testing.T, s *suite) {
 	forms := make(chan url.Values, 1)
-	a := s.app(t, options{raw: func(_ *app, c Call) error {
+	a := s.app(t, options{http: nethttp.Config{Nested: true}, raw: func(_ *app, c Call) error {
 		forms <- c.Request().PostForm // of such names every binder makes something else
 		return c.Answer(http.StatusCreated, nil)
 	}})
@@ -220,6 +220,9 @@ func nestedInputs(t *testing.T, s *suite) {
 	}
 	newBody().upload("items.0.file", "0.txt", "").post(t, a).want(t, http.StatusUnprocessableEntity, core.ErrEmpty)
 	a.holds(t, 3)
+	usual := s.app(t, options{}) // nobody would bind it, and it would stay
+	newBody().upload("nowhere.file", "a.txt", "x").post(t, usual).wantFault(t, "nowhere.file", "invalid", "No file is expected here.")
+	usual.holds(t, 0)
 }
 
 func compressedForms(t *testing.T, s *suite) {

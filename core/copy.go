@@ -64,7 +64,7 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 // copyNew copies to a key that is free, which it reserves first.
 func (b *Bucket) copyNew(ctx context.Context, from Key, size int64, to *Bucket, key Key) error {
 	id := newUploadID()
-	_, err := to.reserve(ctx, key, id, nil)
+	_, err := to.reserve(ctx, key, id, ObjectOptions{})
 	if KindOf(err) == ErrPrecondition {
 		return &Error{Kind: ErrTaken, Op: "copy", Bucket: to.name, Key: key.String(), Err: err}
 	}

@@ -114,7 +114,7 @@ func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 		return "", nil
 	}
 	for range maxAlternatives {
-		reserved, err := u.bucket.reserve(ctx, u.object.Key, u.id, u.in.Options.Encryption)
+		reserved, err := u.bucket.reserve(ctx, u.object.Key, u.id, ObjectOptions{Encryption: u.in.Options.Encryption})
 		if KindOf(err) != ErrPrecondition {
 			return reserved, err
 		}

@@ -31,7 +31,7 @@ const (
 //
 // Only a file that the transaction of ctx stored or claimed becomes pending; for
 // any other, one that a row has, the token is as from Sign. ErrConfig without a
-// transaction; otherwise the storage's kinds.
+// transaction, ErrTxnDone after it has ended; otherwise the storage's kinds.
 func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 	txn := TxnFrom(ctx)
 	switch {
@@ -44,10 +44,13 @@ func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 	if file == nil {
 		return f.Sign(o, SubjectFrom(ctx)), nil
 	}
+	if !file.keep() { // a committed file is a row's: marking it would have it expire
+		return "", errTxnDone()
+	}
 	if err := f.bucket.setPending(ctx, o.Key); err != nil {
+		file.state.CompareAndSwap(fileKept, fileOpen)
 		return "", err
 	}
-	txn.keep(file)
 	return f.SignPending(o, SubjectFrom(ctx)), nil
 }
 
@@ -92,17 +95,22 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 	if err != nil {
 		return err
 	}
-	if err := f.takePending(ctx, key); err != nil {
-		b.tidy(ctx, err, unlock)
+	if changed, err := f.takePending(ctx, key); err != nil {
+		b.tidy(ctx, err, func(ctx context.Context) error {
+			if changed {
+				return errors.Join(b.setPending(ctx, key), unlock(ctx))
+			}
+			return unlock(ctx)
+		})
 		return err
 	}
 	file := txn.took(b.name, key)
 	release := func(ctx context.Context) error {
-		if !txn.keeps(file) {
+		if file.end() {
 			err := b.setPending(ctx, key)
 			return errors.Join(err, unlock(ctx))
 		}
-		return unlock(ctx)
+		return unlock(ctx) // it was kept, and is pending already
 	}
 	if err := txn.OnRollback(release); err != nil {
 		b.tidy(ctx, err, release) // the transaction ended meanwhile
@@ -111,19 +119,21 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 	return txn.OnCommit(unlock)
 }
 
-// takePending takes the mark off, where it is.
-func (f *Field) takePending(ctx context.Context, key Key) error {
+// takePending takes the mark off, where it is. changed says whether it may be off
+// although that failed.
+func (f *Field) takePending(ctx context.Context, key Key) (changed bool, err error) {
 	set, err := f.bucket.tags(ctx, key)
 	switch {
 	case KindOf(err) == ErrNotFound:
-		return f.badToken("claim", errors.New("the file has been removed"))
+		return false, f.badToken("claim", errors.New("the file has been removed"))
 	case err != nil:
-		return err
+		return false, err
 	case set[pendingTag] != pendingValue:
-		return f.badToken("claim", errors.New("the file has been taken before"))
+		return false, f.badToken("claim", errors.New("the file has been taken before"))
 	}
 	delete(set, pendingTag)
-	return f.bucket.setTags(ctx, key, set)
+	err = f.bucket.setTags(ctx, key, set)
+	return err != nil && reached(err), err
 }
 
 func (f *Field) badToken(op string, why error) error {
@@ -206,7 +216,8 @@ func (b *Bucket) lock(ctx context.Context, key Key) (unlock func(context.Context
 	lock := lockKey(key)
 	id := newUploadID()
 	unlock = func(ctx context.Context) error { return b.remove(ctx, lock) }
-	_, err = b.reserve(ctx, lock, id, nil)
+	// A process that dies leaves its lock: the mark has a lifecycle rule remove it.
+	_, err = b.reserve(ctx, lock, id, ObjectOptions{Tags: map[string]string{pendingTag: pendingValue}})
 	if err != nil && reached(err) {
 		b.tidy(ctx, err, func(ctx context.Context) error { return b.removeWritten(ctx, lock, id, nil) })
 	}

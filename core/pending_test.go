@@ -2,6 +2,7 @@ package core_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,11 +268,87 @@ func TestATransactionThatMustRollBackDoes(t *testing.T) {
 	if err := nested.Commit(inner); err != nil {
 		t.Fatal(err)
 	}
-	if err := txn.Commit(outer); err != nil {
-		t.Errorf("the commit is %v, want nil", err)
-	}
+	wantKind(t, "its commit", txn.Commit(outer), core.ErrTxnDone)
 	wantLeft(t, bucket)
 	if !txn.Done() {
 		t.Error("the transaction is open, want it to have ended")
 	}
+}
+
+func TestAClaimWhoseAnswerIsLostLeavesTheFilePending(t *testing.T) {
+	t.Parallel()
+	recorder, store, bucket := recorded(t)
+	k := &keeping{Field: store.Field(core.FieldConfig{Name: "file", Bucket: bucket}), bucket: bucket}
+	ctx, txn := begin(t)
+	k.object = k.save(ctx, t, "kept")
+	text, err := k.Keep(ctx, k.object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if k.token, err = k.Verify(text); err != nil {
+		t.Fatal(err)
+	}
+	isUntag := func(r *http.Request) bool { return r.Method == http.MethodDelete && r.URL.Query().Has("tagging") }
+	recorder.Intercept(losingAnswers(s3test.Start(t), always, isUntag))
+	ctx, txn = begin(t)
+	wantKind(t, "the claim", k.Claim(ctx, k.token), core.ErrUnavailable)
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	recorder.Intercept(nil)
+	k.wantPending(t, true)
+	wantLeft(t, bucket, k.object.Key.String())
+	ctx, txn = begin(t)
+	if err := k.Claim(ctx, k.token); err != nil {
+		t.Errorf("the next claim: %v", err)
+	}
+	if err := txn.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestALockIsMarkedForTheLifecycleToRemove(t *testing.T) {
+	t.Parallel()
+	k := keepFile(t, nil)
+	ctx, txn := begin(t)
+	if err := k.Claim(ctx, k.token); err != nil {
+		t.Fatal(err)
+	}
+	objects, _ := s3test.Leftovers(t, s3test.Start(t), k.bucket)
+	row := k.object
+	for _, key := range objects {
+		if key != row.Key.String() {
+			k.object.Key = mustKey(t, key)
+			k.wantPending(t, true)
+		}
+	}
+	if len(objects) != 2 {
+		t.Errorf("while it is claimed there are the objects %q, want the file and its lock", objects)
+	}
+	if err := txn.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(t, k.bucket, row.Key.String())
+}
+
+func TestAFileThatARowHasCannotBeKept(t *testing.T) {
+	t.Parallel()
+	k := keepFile(t, nil)
+	outer, txn := begin(t)
+	inner, nested := core.Begin(outer)
+	k.object = k.save(inner, t, "a row's")
+	if err := nested.Commit(inner); err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.Commit(outer); err != nil {
+		t.Fatal(err)
+	}
+	for name, ctx := range map[string]context.Context{"the outer context": outer, "the inner context": inner} {
+		_, err := k.Keep(ctx, k.object)
+		wantKind(t, "keeping under "+name, err, core.ErrTxnDone)
+	}
+	k.wantPending(t, false)
 }

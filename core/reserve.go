@@ -14,16 +14,17 @@ import (
 // ETag; ErrPrecondition if the key is taken. What is written there afterwards
 // replaces it atomically. It is encrypted as that will be, since a server looks
 // at it with that one's key.
-func (b *Bucket) reserve(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (etag string, err error) {
+func (b *Bucket) reserve(ctx context.Context, key Key, id string, with ObjectOptions) (etag string, err error) {
 	options := minio.PutObjectOptions{
-		DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}, ServerSideEncryption: encryption,
+		DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}, ServerSideEncryption: with.Encryption,
+		UserTags: with.Tags,
 	}
 	options.SetMatchETagExcept("*")
 	err = b.store.retry(ctx, b.at("reserve", key), b.store.patience(), func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
-			if own, ours, _ := b.written(ctx, key, id, encryption); ours {
+			if own, ours, _ := b.written(ctx, key, id, with.Encryption); ours {
 				etag = own.ETag
 				return nil
 			}

@@ -85,10 +85,10 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	stored := o.Key
 	file := txn.took(o.Bucket, stored)
 	undo := func(ctx context.Context) error {
-		if txn.keeps(file) {
-			return nil
+		if file.end() {
+			return u.remove(ctx)
 		}
-		return u.remove(ctx)
+		return nil // it was kept
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile

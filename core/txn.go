@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -37,8 +38,23 @@ type Txn struct {
 type txnFile struct {
 	bucket string
 	key    Key
-	kept   bool // it outlives a rollback
+	state  atomic.Int32
 }
+
+// A file is open until it is kept or its transaction ends, whichever is first.
+const (
+	fileOpen int32 = iota
+	fileKept
+	fileEnded
+)
+
+// keep lets the file outlive its transaction without a row, unless that has ended.
+func (f *txnFile) keep() bool {
+	return f.state.CompareAndSwap(fileOpen, fileKept) || f.state.Load() == fileKept
+}
+
+// end says that the transaction has ended, and whether the file was not kept.
+func (f *txnFile) end() bool { return f.state.CompareAndSwap(fileOpen, fileEnded) }
 
 type txnKey struct{}
 
@@ -144,25 +160,35 @@ func (t *Txn) Pending() bool {
 
 // SetRollbackOnly decides that the transaction, whenever and however it ends,
 // rolls back: for a failure that is answered later, by someone who does not know
-// of it. Commit then rolls back and returns nil.
+// of it. Commit then rolls back and returns ErrTxnDone.
 func (t *Txn) SetRollbackOnly() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.rollbackOnly = true
 }
 
+// RollbackOnly says whether SetRollbackOnly was called.
+func (t *Txn) RollbackOnly() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.rollbackOnly
+}
+
 // Commit keeps what was saved and carries out what was deleted and replaced. An
 // error means that something could not be carried out, not that files were
 // lost: at worst an object stays that no row refers to, or one that was to be
 // replaced keeps its old content. All of the work is
-// tried; errors are joined. A second Commit, or one after Rollback, returns
-// ErrTxnDone.
+// tried; errors are joined. A second Commit, or one after Rollback or
+// SetRollbackOnly, returns ErrTxnDone.
 func (t *Txn) Commit(ctx context.Context) error {
-	if t.doomed() {
-		return t.Rollback(ctx)
+	if t.RollbackOnly() {
+		return errors.Join(errTxnDone(), t.Rollback(ctx))
 	}
 	if t.parent != nil {
 		return t.handOver()
+	}
+	for _, f := range t.taken() {
+		f.end()
 	}
 	commit, _, ended := t.end()
 	if ended {
@@ -185,15 +211,15 @@ func (t *Txn) handOver() error {
 	}
 	t.parent.commit = append(t.parent.commit, commit...)
 	t.parent.rollback = append(t.parent.rollback, rollback...)
-	t.parent.files = append(t.parent.files, t.files...)
+	t.parent.files = append(t.parent.files, t.taken()...)
 	return nil
 }
 
-// doomed says that an open transaction must not commit.
-func (t *Txn) doomed() bool {
+// taken returns the files that the transaction stored or claimed.
+func (t *Txn) taken() []*txnFile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.rollbackOnly && !t.done
+	return t.files
 }
 
 // took notes a file that the transaction stored or claimed.
@@ -209,35 +235,13 @@ func (t *Txn) took(bucket string, key Key) *txnFile {
 // claimed, or nil.
 func (t *Txn) file(bucket string, key Key) *txnFile {
 	for ; t != nil; t = t.parent {
-		if f := t.ownFile(bucket, key); f != nil {
-			return f
+		for _, f := range t.taken() {
+			if f.bucket == bucket && f.key == key {
+				return f
+			}
 		}
 	}
 	return nil
-}
-
-func (t *Txn) ownFile(bucket string, key Key) *txnFile {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, f := range t.files {
-		if f.bucket == bucket && f.key == key {
-			return f
-		}
-	}
-	return nil
-}
-
-// keep lets a file outlive a rollback; keeps says whether it does.
-func (t *Txn) keep(f *txnFile) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	f.kept = true
-}
-
-func (t *Txn) keeps(f *txnFile) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return f.kept
 }
 
 // Rollback removes what was saved and forgets what was to be deleted and

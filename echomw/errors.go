@@ -1,7 +1,9 @@
 package echomw
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/go-playground/validator/v10"
@@ -25,13 +27,22 @@ func HTTPError(err error) *echo.HTTPError {
 // Echo's binder among them. Others are the app's and stay as they are.
 func ours(err error) error {
 	var echos *echo.HTTPError
-	if core.KindOf(err) == 0 {
-		return err
-	}
-	if errors.As(err, &echos) && echos.Code != http.StatusBadRequest {
+	if core.KindOf(err) == 0 || errors.As(err, &echos) && !ofBinder(echos) {
 		return err
 	}
 	return HTTPError(err)
+}
+
+// ofBinder says whether an error is the 400 that Echo's binder makes of another.
+func ofBinder(err *echo.HTTPError) bool {
+	if err.Code != http.StatusBadRequest || err.Internal == nil {
+		return false
+	}
+	switch err.Internal.(type) { //nolint:errorlint // Echo words these itself, and wraps nothing
+	case *json.UnmarshalTypeError, *json.SyntaxError:
+		return true
+	}
+	return err.Message == err.Internal.Error()
 }
 
 func problem(err error) core.Problem {
@@ -42,14 +53,14 @@ func problem(err error) core.Problem {
 	if p, ok := echos.Message.(core.Problem); ok {
 		return p
 	}
-	if echos.Code == http.StatusBadRequest && echos.Internal != nil {
+	if ofBinder(echos) {
 		return core.ProblemOf(nethttp.BindError(echos.Internal))
 	}
-	if echos.Code == http.StatusUnsupportedMediaType && echos.Internal == nil { // from Echo's binder
+	if echos.Code == http.StatusUnsupportedMediaType && echos.Message == echo.ErrUnsupportedMediaType.Message { // from Echo's binder
 		return core.ProblemOf(&core.Error{Kind: core.ErrType, Op: "bind", Err: err, Detail: "the body is neither a form nor JSON"})
 	}
 	p := core.Problem{Type: "about:blank", Title: http.StatusText(echos.Code), Status: echos.Code}
-	if message, ok := echos.Message.(string); ok && message != p.Title {
+	if message := fmt.Sprint(echos.Message); message != p.Title {
 		p.Detail = message
 	}
 	return p

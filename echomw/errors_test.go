@@ -64,6 +64,10 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 		return c.NoContent(http.StatusCreated)
 	}, echomw.Uploads(picture))
 	e.GET("/own", func(echo.Context) error { return echo.NewHTTPError(http.StatusTeapot, "short and stout") })
+	e.GET("/png", func(echo.Context) error { return echo.NewHTTPError(http.StatusUnsupportedMediaType, "only PNG here") })
+	e.GET("/no", func(echo.Context) error {
+		return echo.NewHTTPError(http.StatusBadRequest, "not like this").SetInternal(core.ErrNotFound)
+	})
 	e.GET("/plain", func(echo.Context) error { return errors.New("a secret") })
 	e.GET("/taken", func(echo.Context) error {
 		return &core.Error{Kind: core.ErrTaken, Field: "title", Detail: "There is one already."}
@@ -81,6 +85,8 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 		{"broken JSON", "POST", "/albums", `{"title":`, 400, ""},
 		{"an error of a kind", "GET", "/taken", "", 409, "title taken"},
 		{"an error of Echo's", "GET", "/own", "", 418, ""},
+		{"a 415 of the app's", "GET", "/png", "", 415, ""},
+		{"a 400 of the app's about something missing", "GET", "/no", "", 400, ""},
 		{"an error of the app's", "GET", "/plain", "", 500, ""},
 		{"no such route", "GET", "/missing", "", 404, ""},
 		{"another method", "PUT", "/albums", "", 405, ""},

@@ -454,7 +454,13 @@ func TestAFilesOwnTokenBringsItBack(t *testing.T) {
 	token := fieldtype.Of[photo](cat(t, "photos")).Token(zoe)
 	var f fieldtype.File[photo]
 	mustToken(t, &f, token)
+	mustEqual(t, "a file that is not claimed yet", f.Object(), core.Object{})
+	mustEqual(t, "its key", f.Key(), core.Key{})
+	if err := f.Claim(zoe); err != nil {
+		t.Fatal(err)
+	}
 	mustEqual(t, "the file", f.Object(), cat(t, "photos"))
+	mustToken(t, &f, token)
 	mustKind(t, "a token made for zoe, used by nobody", f.Claim(t.Context()), core.ErrToken)
 
 	withoutBucket := cat(t, "")
@@ -523,6 +529,9 @@ func FuzzUnmarshal(f *testing.F) {
 		case token == "":
 			mustEqual(t, "no token", file, fieldtype.File[photo]{})
 		default:
+			if err := file.Claim(core.WithSubject(t.Context(), "zoe")); err != nil {
+				t.Fatal(err)
+			}
 			mustEqual(t, "the bucket", file.Object().Bucket, "photos")
 			mustEqual(t, "the key", mustKey(t, file.Key().String()), object.Key)
 		}

@@ -73,7 +73,7 @@ func (f File[S]) stored(op string) (*core.Field, error) {
 	switch bucket := field.Bucket().Name(); {
 	case f.IsZero():
 		e.Kind, e.Err = core.ErrNotFound, errNoFile
-	case f.subject != "" || f.pending:
+	case f.unclaimed():
 		e.Kind, e.Advice = core.ErrToken, "the token has to be claimed first: mount Uploads on the route, or call Claim with the request's context"
 	case f.object.Bucket != "" && f.object.Bucket != bucket:
 		e.Kind, e.Err = core.ErrConfig, fmt.Errorf("the file lies in bucket %q, the field's files in %q", f.object.Bucket, bucket)
@@ -86,12 +86,20 @@ func (f File[S]) stored(op string) (*core.Field, error) {
 // IsZero says that there is no file.
 func (f File[S]) IsZero() bool { return f.object.Key.IsZero() }
 
-// Object returns all that is known about the file. A file read from a column has
+// Object returns all that is known about the file; nothing of one that has to be
+// claimed first (see Claim). A file read from a column has
 // what the column keeps: no ETag, version, time or metadata until Stat.
-func (f File[S]) Object() core.Object { return f.object }
+func (f File[S]) Object() core.Object {
+	if f.unclaimed() {
+		return core.Object{}
+	}
+	return f.object
+}
 
-// Key returns the object's key.
-func (f File[S]) Key() core.Key { return f.object.Key }
+func (f File[S]) unclaimed() bool { return f.subject != "" || f.pending }
+
+// Key returns the object's key; none of a file that has to be claimed first.
+func (f File[S]) Key() core.Key { return f.Object().Key }
 
 // Name returns the file name its sender gave it.
 func (f File[S]) Name() string { return f.object.Name }
@@ -233,7 +241,7 @@ func (f File[S]) Keep(ctx context.Context) (string, error) {
 // elsewhere, call it before the file is used. A file that needs no confirmation
 // is left alone.
 func (f *File[S]) Claim(ctx context.Context) error {
-	if f == nil || f.subject == "" && !f.pending { // nil: a struct embeds a pointer that is not set
+	if f == nil || !f.unclaimed() { // nil: a struct embeds a pointer that is not set
 		return nil
 	}
 	field, err := declared[S]("claim")

@@ -161,3 +161,25 @@ func TestRoutesThatNeedStorageWaitForIt(t *testing.T) { //nolint:paralleltest //
 		}
 	}
 }
+
+func TestAnErrorHandlerThatDoesNotAbortEndsTheRequestAllTheSame(t *testing.T) { //nolint:paralleltest // Gin's mode is one for the program
+	gin.SetMode(gin.ReleaseMode)
+	store, err := core.Open(core.Config{
+		Endpoint: "storage.example:9000", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: "files"})
+	config := ginmw.Config{Store: store, ErrorHandler: func(c *gin.Context, _ error) { c.Status(http.StatusTeapot) }}
+	e := gin.New()
+	e.Use(ginmw.NewWithConfig(config))
+	e.POST("/", config.Uploads(field), func(*gin.Context) { t.Error("the handler was called, want it not to be") })
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("file=a.png"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, r)
+	if w.Code != http.StatusTeapot {
+		t.Errorf("status is %d, want the handler's own", w.Code)
+	}
+}

@@ -18,7 +18,8 @@ type Config struct {
 	Store *core.Store
 	// HTTP holds limits, logger and hooks. Its ErrorFunc is not used.
 	HTTP nethttp.Config
-	// ErrorHandler answers what Uploads refuses, and aborts. Default: Abort.
+	// ErrorHandler answers what Uploads refuses; the other handlers are not called.
+	// Default: Abort.
 	ErrorHandler func(c *gin.Context, err error)
 }
 
@@ -103,10 +104,12 @@ func (config Config) Uploads(fields ...*core.Field) gin.HandlerFunc {
 		}
 		if core.TxnFrom(c.Request.Context()) == nil {
 			refuse(c, &core.Error{Kind: core.ErrConfig, Op: "uploads", Advice: "mount ginmw.New around the route: r.Use(ginmw.New(store))"})
+			c.Abort()
 			return
 		}
 		if err := receiver.Receive(c.Writer, c.Request); err != nil {
 			refuse(c, err)
+			c.Abort() // whatever it did: the files are going
 		}
 	}
 }

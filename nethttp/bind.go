@@ -39,7 +39,7 @@ const maxBindJSON = defaultText
 // For a form, what dst holds must not point back at itself.
 //
 // Errors: ErrMalformed, ErrType (neither a form nor JSON), ErrTooLarge (JSON of
-// more than 2.5 MiB), what a file field in JSON says (ErrToken, ErrTooMany),
+// more than 2.5 MiB, or than Limits.Text allows behind Uploads), what a file field in JSON says (ErrToken, ErrTooMany),
 // Invalid with the values that could not be read, and ErrConfig where dst is no
 // pointer to a struct or nobody has read a multipart form.
 func Bind(r *http.Request, dst any) error {
@@ -74,7 +74,11 @@ func claimAll(ctx context.Context, dst any, tag string) error {
 }
 
 func bindJSON(r *http.Request, dst any) error {
-	d := json.NewDecoder(http.MaxBytesReader(nil, r.Body, maxBindJSON))
+	body := io.Reader(r.Body)
+	if _, bounded := r.Body.(readBody); !bounded {
+		body = http.MaxBytesReader(nil, r.Body, maxBindJSON)
+	}
+	d := json.NewDecoder(body)
 	err := d.Decode(dst)
 	if err == nil {
 		if _, err = d.Token(); err == nil {
@@ -92,34 +96,36 @@ func bindJSON(r *http.Request, dst any) error {
 	if err = BindError(err); core.KindOf(err) != 0 {
 		return err
 	}
-	return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
+	return notJSON(err)
 }
 
 // BindError turns what a binder reports, encoding/json's errors and those of
 // strconv and time, into this library's: Invalid for a value that does not fit
 // its field, ErrMalformed for what is no JSON or no form. Errors that have a kind
-// stay, and so does what no binder reports. Bind does this by itself.
+// stay, and so does what no binder reports. An error that wraps another is not a
+// binder's, but the app's own. Bind does this by itself.
 func BindError(err error) error {
-	var (
-		wrong  *json.UnmarshalTypeError
-		number *strconv.NumError
-		moment *time.ParseError
-		syntax *json.SyntaxError
-		fault  *json.InvalidUnmarshalError
-	)
-	switch {
-	case err == nil || core.KindOf(err) != 0: // a file field says what is wrong
+	if err == nil || core.KindOf(err) != 0 { // a file field says what is wrong
 		return err
-	case errors.As(err, &wrong):
-		return core.Invalid{unfit(wrong.Field)}
-	case errors.As(err, &number), errors.As(err, &moment):
+	}
+	switch e := err.(type) { //nolint:errorlint // an error that wraps these is not a binder's
+	case *json.UnmarshalTypeError:
+		return core.Invalid{unfit(e.Field)}
+	case *strconv.NumError, *time.ParseError:
 		return core.Invalid{unfit("")}
-	case errors.As(err, &fault):
+	case *json.InvalidUnmarshalError:
 		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
-	case errors.As(err, &syntax), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.Is(err, errTwoValues):
-		return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
+	case *json.SyntaxError:
+		return notJSON(err)
+	}
+	if slices.Contains([]error{io.ErrUnexpectedEOF, io.EOF, errTwoValues}, err) {
+		return notJSON(err)
 	}
 	return err
+}
+
+func notJSON(err error) error {
+	return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid JSON", Err: err}
 }
 
 var errTwoValues = errors.New("more than one value")

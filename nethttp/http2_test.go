@@ -6,7 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -56,6 +58,39 @@ func wantHTTP2(t *testing.T, s *httptest.Server, b *body, status int) {
 	_, _ = io.Copy(io.Discard, res.Body)
 	if res.StatusCode != status || res.ProtoMajor != 2 {
 		t.Errorf("the answer is %s %s, want %d over HTTP/2", res.Proto, res.Status, status)
+	}
+}
+
+func TestARefusalLeavesAnHTTP2ConnectionOpen(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{})
+	s := overHTTP2(t, a)
+	var made atomic.Int32
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		if !c.Reused {
+			made.Add(1)
+		}
+	}})
+	for range 5 {
+		form := newBody().file("file", "a.txt", nil)
+		_ = form.w.Close()
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, bytes.NewReader(form.Bytes()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", form.w.FormDataContentType())
+		res, err := s.Client().Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if res.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("the answer is %s, want 422", res.Status)
+		}
+	}
+	if made.Load() != 1 {
+		t.Errorf("5 refused forms took %d connections, want 1", made.Load())
 	}
 }
 

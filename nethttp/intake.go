@@ -34,9 +34,21 @@ type intake struct {
 	r      *http.Request
 	values url.Values
 	inputs map[string]*input // of file fields, by their names
-	count  int               // text values
+	tokens claimed
+	count  int // text values
 	files  int
 	text   int64
+}
+
+// claimed are the files that a request has brought by their tokens. One comes once:
+// storage need not be asked about the second.
+type claimed map[[2]string]bool
+
+func (c claimed) first(t core.Token) bool {
+	file := [2]string{t.Object.Bucket, t.Object.Key.String()}
+	before := c[file]
+	c[file] = true
+	return !before
 }
 
 // input is what a form brought under the name of a file field.
@@ -55,7 +67,7 @@ type sent struct {
 }
 
 func (rc *Receiver) newIntake(r *http.Request) *intake {
-	return &intake{Receiver: rc, r: r, values: url.Values{}, inputs: map[string]*input{}}
+	return &intake{Receiver: rc, r: r, values: url.Values{}, inputs: map[string]*input{}, tokens: claimed{}}
 }
 
 // end claims the files that came as tokens and makes the request look as if its
@@ -185,6 +197,9 @@ func (in *intake) token(i *input, value string) error {
 	if err != nil {
 		return i.fault(core.ErrToken.Code(), badToken)
 	}
+	if !in.tokens.first(token) {
+		return i.fault(core.ErrToken.Code(), badToken)
+	}
 	if len(i.sent)-i.files == i.field.Config().MaxFiles {
 		return i.tooMany()
 	}
@@ -238,6 +253,7 @@ func (in *intake) settle(i *input) error {
 		return in.supersede(i)
 	}
 	if len(i.sent) > limit {
+		i.sent = i.sent[:limit] // what binders take, so that a page shown again keeps these
 		return i.tooMany()
 	}
 	alive := i.sent[:0]
@@ -287,9 +303,8 @@ func (in *intake) supersede(i *input) error {
 }
 
 // input returns what the form brings for a file field, by the name it comes
-// under: the field's, or a path that ends in it, as in "items.0.photo" and
-// "items[0].photo"; whatever its letters' case, since binders may ignore it. nil
-// for names of text fields.
+// under: the field's, or, where Nested allows it, a path that ends in it; whatever
+// its letters' case, since binders may ignore it. nil for names of text fields.
 func (in *intake) input(name string) *input {
 	field, exact := in.field(name)
 	if field == nil {
@@ -308,8 +323,14 @@ func (rc *Receiver) field(name string) (field *core.Field, exact string) {
 	if f := rc.fields[name]; f != nil {
 		return f, name
 	}
-	start := strings.LastIndexAny(name, ".[") + 1
-	last := strings.TrimSuffix(name[start:], "]")
+	start := 0
+	if rc.config.Nested {
+		start = strings.LastIndexAny(name, ".[") + 1
+	}
+	last := name[start:]
+	if start > 0 {
+		last = strings.TrimSuffix(last, "]")
+	}
 	if f := rc.fields[last]; f != nil {
 		return f, name
 	}

@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"strconv"
@@ -27,16 +28,32 @@ func (rc *Receiver) json(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errBody(r, err)
 	}
-	claimed, err := rc.claimStrings(r, raw)
+	// Binders differ in what they make of more than one value. What is encoded is
+	// for them to decode, or has been decoded by middleware that left the header.
+	encoding := r.Header.Get("Content-Encoding")
+	plain := encoding == "" || strings.EqualFold(encoding, "identity")
+	if plain && len(raw) > 0 && !json.Valid(raw) {
+		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the body is not valid JSON"}
+	}
+	doc, err := rc.claimStrings(r, raw)
 	if err != nil {
 		return err
 	}
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(claimed)), int64(len(claimed))
+	if plain {
+		r.Header["Content-Type"][0] = "application/json" // of "application/merge-patch+json" binders know nothing
+	}
+	r.Body, r.ContentLength = readBody{bytes.NewReader(doc)}, int64(len(doc))
 	if r.Header.Get("Content-Length") != "" {
-		r.Header.Set("Content-Length", strconv.Itoa(len(claimed)))
+		r.Header.Set("Content-Length", strconv.Itoa(len(doc)))
 	}
 	return nil
 }
+
+// readBody is a body that has been read, within the route's limits.
+type readBody struct{ *bytes.Reader }
+
+// Close has nothing to close.
+func (readBody) Close() error { return nil }
 
 // shortestToken is less than the shortest token has: version, purpose, nine
 // lengths or numbers and the sum of 16 bytes, in base64.
@@ -47,7 +64,7 @@ const shortestToken = 36
 // refuse.
 func (rc *Receiver) claimStrings(r *http.Request, doc []byte) ([]byte, error) {
 	var out []byte // doc up to done, with what was replaced; nil as long as nothing was
-	done := 0
+	done, tokens := 0, claimed{}
 	for at := 0; ; {
 		start, end := nextString(doc, at)
 		if end < 0 {
@@ -57,7 +74,7 @@ func (rc *Receiver) claimStrings(r *http.Request, doc []byte) ([]byte, error) {
 		if end-start < shortestToken {
 			continue
 		}
-		replacement, err := rc.claimString(r, string(doc[start:end]))
+		replacement, err := rc.claimString(r, doc[start-1:end+1], tokens)
 		if err != nil {
 			return nil, err
 		}
@@ -72,9 +89,13 @@ func (rc *Receiver) claimStrings(r *http.Request, doc []byte) ([]byte, error) {
 	return append(out, doc[done:]...), nil
 }
 
-// claimString claims the file of a string that is a token in need of it, and
-// returns what to put in its place.
-func (rc *Receiver) claimString(r *http.Request, text string) (replacement string, err error) {
+// claimString claims the file of a quoted string that is a token in need of it,
+// and returns what to put in its place.
+func (rc *Receiver) claimString(r *http.Request, quoted []byte, tokens claimed) (replacement string, err error) {
+	text := string(quoted[1 : len(quoted)-1])
+	if strings.Contains(text, `\`) {
+		_ = json.Unmarshal(quoted, &text) // fails where the whole is no JSON, for the binder to say
+	}
 	if strings.ContainsFunc(text, notOfToken) {
 		return "", nil
 	}
@@ -83,7 +104,9 @@ func (rc *Receiver) claimString(r *http.Request, text string) (replacement strin
 		if err != nil || (!token.Pending && token.Subject == "") {
 			continue
 		}
-		err = field.Claim(r.Context(), token)
+		if err = core.ErrToken; tokens.first(token) {
+			err = field.Claim(r.Context(), token)
+		}
 		if core.KindOf(err) == core.ErrToken {
 			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: badToken}}
 		}

@@ -28,7 +28,9 @@ type Limits struct {
 	Header int64
 	// Idle is the longest time a client may take for its next 16 KiB, or for the
 	// end of its body. Default 30 s; negative for none. It takes the place of the
-	// server's ReadTimeout for the body, which would cut a long upload that moves.
+	// server's ReadTimeout for the body, which would cut a long upload that moves. It
+	// needs a writer that has deadlines, or wraps one and shows it: under
+	// http.TimeoutHandler there is none.
 	Idle time.Duration
 }
 

@@ -19,6 +19,11 @@ type Config struct {
 	ErrorFunc ErrorFunc
 	// Limits bound what a request may bring.
 	Limits Limits
+	// Nested takes files under names that end in a field's too, "items.0.photo" and
+	// "items[0].photo", for lists of structs. Only for handlers that bind every such
+	// name: a file that nobody binds stays in storage when the request succeeds.
+	// Default: such files are refused.
+	Nested bool
 	// BeforeFile, if set, is asked before each file of a form is read. It sees the
 	// text fields sent before the file, and its error ends the request: core.ErrForbidden
 	// and other kinds by their status, anything else as ErrorFunc answers it. It
@@ -68,12 +73,14 @@ type Exchange struct {
 	logger  *slog.Logger
 	writer  answer
 	request http.Request
+	outer   *http.Request
 }
 
 // Begin opens a request's transaction in e and returns the request that carries
 // it. The caller defers e.Finish.
 func (c Config) Begin(e *Exchange, r *http.Request) *http.Request {
 	e.ctx, e.logger = e.txn.Begin(r.Context(), c.Store), c.Logger
+	e.outer = r
 	e.request = *r.WithContext(e.ctx) // one allocation with the rest
 	return &e.request
 }
@@ -88,7 +95,7 @@ func (e *Exchange) Writer(w http.ResponseWriter) http.ResponseWriter {
 // Answer ends the transaction by the status that is about to be sent: below 400
 // commits, the rest rolls back. Only the first call does anything.
 func (e *Exchange) Answer(status int) {
-	if status < http.StatusBadRequest {
+	if status < http.StatusBadRequest && !e.txn.RollbackOnly() {
 		e.commit()
 	} else {
 		e.rollback()
@@ -98,11 +105,14 @@ func (e *Exchange) Answer(status int) {
 // Finish ends a transaction that no answer has ended: it commits unless the
 // client has gone or the function that deferred it panics.
 func (e *Exchange) Finish() {
+	if e.outer.MultipartForm == nil {
+		e.outer.MultipartForm = e.request.MultipartForm // net/http removes its temporary files
+	}
 	if v := recover(); v != nil {
 		e.rollback()
 		panic(v)
 	}
-	if e.ctx.Err() != nil {
+	if e.ctx.Err() != nil || e.txn.RollbackOnly() {
 		e.rollback()
 	}
 	e.commit()
@@ -162,10 +172,14 @@ func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(a.ResponseWriter).Hijack()
 }
 
-// Flush sends what has been written so far, with a status of 200 if none was sent.
-func (a *answer) Flush() {
+// Flush is FlushError for callers that do not ask.
+func (a *answer) Flush() { _ = a.FlushError() }
+
+// FlushError sends what has been written so far, with a status of 200 if none was
+// sent.
+func (a *answer) FlushError() error {
 	if a.status == 0 {
 		a.WriteHeader(http.StatusOK)
 	}
-	_ = http.NewResponseController(a.ResponseWriter).Flush()
+	return http.NewResponseController(a.ResponseWriter).Flush()
 }

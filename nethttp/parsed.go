@@ -6,6 +6,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/filefield/filefield/core"
 )
@@ -60,9 +61,9 @@ func (in *intake) parsedFile(name string, header *multipart.FileHeader) error {
 }
 
 // readerMark is the form net/http leaves in a request whose parts somebody reads
-// one by one.
-func readerMark() *multipart.Form {
+// one by one. It is one for the program.
+var readerMark = sync.OnceValue(func() *multipart.Form {
 	r := http.Request{Header: http.Header{"Content-Type": {"multipart/form-data; boundary=x"}}, Body: http.NoBody}
 	_, _ = r.MultipartReader()
 	return r.MultipartForm
-}
+})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -108,6 +109,40 @@ func TestAFormThatWasReadBeforeIsTakenAllTheSame(t *testing.T) {
 	}
 	if o := a.stored(t); o.Size != 100_000 {
 		t.Errorf("the object has %d bytes, want 100000", o.Size)
+	}
+}
+
+func TestTemporaryFilesOfOtherRoutesGoWithTheirRequests(t *testing.T) {
+	s3test.Start(t) // which keeps its own files elsewhere
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	a := newApp(t, appConfig{})
+	a.Config.Handler = nethttp.Middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseMultipartForm(1); err != nil {
+			t.Error(err)
+		}
+		if made, _ := os.ReadDir(temporary); len(made) != 1 {
+			t.Errorf("the form made %d temporary files, want 1", len(made))
+		}
+		w.WriteHeader(http.StatusCreated)
+	}))
+	newBody().file("file", "a.txt", bytes.Repeat([]byte("x"), 100_000)).post(t, a).want(t, http.StatusCreated, 0)
+	a.Close() // waits for the server to end the request
+	if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+		t.Errorf("the folder for temporary files holds %v (%v), want nothing", left, err)
+	}
+}
+
+func TestFaultyFieldsOfARouteAreReported(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{})
+	upper := a.store.Field(core.FieldConfig{Name: "FILE", Bucket: a.bucket})
+	for name, fields := range map[string][]*core.Field{"a field that is nil": {nil}, "names that differ in case": {a.field, upper}} {
+		w := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		if err := (nethttp.Config{}).Receiver(fields...).Receive(w, r); core.KindOf(err) != core.ErrConfig {
+			t.Errorf("%s: the error is %v, want ErrConfig", name, err)
+		}
 	}
 }
 

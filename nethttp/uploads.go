@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 
@@ -58,7 +59,7 @@ type Receiver struct {
 	limits Limits
 	parser *formdata.Parser
 	config Config
-	store  *core.Store // the fields', or nil
+	stores []*core.Store // the fields'
 	fault  error
 
 	adopted sync.Once // the warning about forms read before
@@ -67,13 +68,22 @@ type Receiver struct {
 // Receiver returns the Receiver of a route whose forms bring files of these
 // fields. Faults in the declarations are the error of every Receive.
 func (c Config) Receiver(fields ...*core.Field) *Receiver {
-	rc := &Receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields), config: c}
 	var faults []error
+	if slices.Contains(fields, nil) {
+		faults = append(faults, errors.New("a field is nil: declare it before the route"))
+		fields = slices.DeleteFunc(slices.Clone(fields), func(f *core.Field) bool { return f == nil })
+	}
+	rc := &Receiver{fields: map[string]*core.Field{}, limits: c.Limits.forFields(fields), config: c}
 	for _, f := range fields {
-		if rc.fields[f.Name()] != nil {
-			faults = append(faults, fmt.Errorf("two fields of this route are named %q", f.Name()))
+		for name := range rc.fields {
+			if strings.EqualFold(name, f.Name()) { // binders may ignore the letters' case
+				faults = append(faults, fmt.Errorf("two fields of this route are named %q", f.Name()))
+			}
 		}
-		rc.fields[f.Name()], rc.store = f, f.Store()
+		rc.fields[f.Name()] = f
+		if !slices.Contains(rc.stores, f.Store()) {
+			rc.stores = append(rc.stores, f.Store())
+		}
 		faults = append(faults, f.Fault())
 	}
 	if err := errors.Join(faults...); err != nil {
@@ -86,7 +96,7 @@ func (c Config) Receiver(fields ...*core.Field) *Receiver {
 // Receive streams the files of the request's form into their buckets, under the
 // transaction of the request's context, and leaves the form with tokens. Tokens
 // in JSON are claimed; other requests pass, with a bound on their body. After an
-// error the rest of the body has not been read, the connection is set to close,
+// error the rest of the body is not read, so an HTTP/1 connection is set to close,
 // and the transaction will roll back, whatever the answer; what the form brought
 // before the fault is in the request all the same, for a page that shows it again.
 func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
@@ -95,7 +105,9 @@ func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
 		if txn := core.TxnFrom(r.Context()); txn != nil {
 			txn.SetRollbackOnly()
 		}
-		w.Header().Set("Connection", "close")
+		if r.ProtoMajor < 2 { // HTTP/2 resets the stream alone
+			w.Header().Set("Connection", "close")
+		}
 	}
 	return err
 }
@@ -104,8 +116,8 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	if rc.fault != nil {
 		return rc.fault
 	}
-	if rc.store != nil {
-		if err := rc.store.Ready(); err != nil {
+	for _, store := range rc.stores {
+		if err := store.Ready(); err != nil {
 			return err
 		}
 	}
@@ -118,13 +130,18 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	var mediaType string
 	if len(kinds) == 1 {
+		// Frameworks' binders know them in lower case only.
+		head, rest, _ := strings.Cut(kinds[0], ";")
+		if lower := strings.ToLower(strings.TrimSpace(head)); lower != head {
+			kinds[0] = strings.TrimSuffix(lower+";"+rest, ";")
+		}
 		mediaType, _, _ = mime.ParseMediaType(kinds[0])
 		switch {
-		case strings.HasPrefix(strings.ToLower(strings.TrimSpace(kinds[0])), "multipart/"):
+		case isMultipart(r):
 			return rc.multipart(w, r)
 		case mediaType == "application/x-www-form-urlencoded":
 			return rc.urlencoded(w, r)
-		case isJSON(mediaType) && r.Header.Get("Content-Encoding") == "":
+		case isJSON(mediaType):
 			return rc.json(w, r)
 		}
 	}
@@ -151,6 +168,9 @@ func isData(mediaType string) bool {
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength > rc.limits.Request {
+		return tooLarge("the request is larger than", rc.limits.Request)
+	}
 	if r.MultipartForm != nil {
 		return rc.adopt(r)
 	}
@@ -163,14 +183,13 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return err
 	}
-	if r.ContentLength > rc.limits.Request {
-		return tooLarge("the request is larger than", rc.limits.Request)
-	}
 	body := rc.body(w, r, rc.limits.Request)
 	defer body.done()
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
 	in := rc.newIntake(r)
+	// Who asks for a value meanwhile (BeforeFile: r.FormValue) must not read the body.
+	r.MultipartForm, r.PostForm, r.Form = readerMark(), in.values, in.values
 	return in.end(in.takeAll(form))
 }
 
@@ -193,6 +212,9 @@ func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
 	sent, err := url.ParseQuery(text)
 	if err != nil {
 		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the form's encoding is broken", Err: err}
+	}
+	if len(raw) == 0 && len(r.PostForm) > 0 { // somebody has read the form before, or Uploads is mounted twice
+		sent = r.PostForm
 	}
 	in := rc.newIntake(r)
 	return in.end(in.texts(sent))
