@@ -128,6 +128,10 @@ func (l *layer) read(s settingType, from, path string) {
 		return
 	}
 	text := strings.TrimRight(string(content), "\r\n")
+	if strings.ContainsRune(text, 0) {
+		l.fault("%s: %s holds a NUL character", from, path)
+		return
+	}
 	if text == "" {
 		l.fault("%s: %s is empty", from, path)
 		return
