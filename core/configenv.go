@@ -145,11 +145,8 @@ func (v variables) strangers(prefix string) notes {
 	var n notes
 	for _, name := range slices.Sorted(maps.Keys(v)) {
 		own, ok := strings.CutPrefix(name, prefix)
-		if !ok || v[name] == "" || isKnown(own, prefix) {
-			continue
-		}
 		ours := strings.HasPrefix(own, "MINIO_") || strings.HasPrefix(own, "FILEFIELD_")
-		if !ours && !strings.HasPrefix(own, "SECRET_KEY") {
+		if !ok || v[name] == "" || !ours && !strings.HasPrefix(own, "SECRET_KEY") || isKnown(own, prefix) {
 			continue
 		}
 		nearest, slips := nearestName(own, settingNames())

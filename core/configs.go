@@ -33,15 +33,24 @@ func (c Configs) Alias(name string) Config {
 }
 
 // Open opens all storages. It uses no network. The faults of all configurations
-// are reported at once, as one error of kind ErrConfig.
+// are reported at once, in one error of kind ErrConfig.
 //
 //	stores, err := core.ConfigsFromFile("storage.yaml").Open()
 //	media, static := stores["media"], stores["staticfiles"]
 func (c Configs) Open() (map[string]*Store, error) {
 	stores := make(map[string]*Store, len(c.names))
 	var faults []error
+	seen := map[string]bool{}
+	said := func(text string) bool { // what concerns several storages is said once
+		again := seen[text]
+		seen[text] = true
+		return again
+	}
 	for _, alias := range c.names {
-		store, err := Open(c.Alias(alias))
+		config := c.Alias(alias)
+		config.faults = slices.DeleteFunc(config.faults, func(err error) bool { return said(err.Error()) })
+		config.warnings = slices.DeleteFunc(config.warnings, said)
+		store, err := Open(config)
 		if err != nil {
 			faults = append(faults, err)
 			continue

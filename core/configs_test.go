@@ -138,6 +138,10 @@ func TestStoragesThatCannotBe(t *testing.T) {
 	}
 	_, err := fromVariables(variables{"FILEFIELD_STORAGES": "media,static"}).Open()
 	wantText(t, "opening all", err, `the storage "media"`, `the storage "static"`, "Endpoint is missing")
+	_, err = fromVariables(variables{"FILEFIELD_STORAGES": "media,static", "MINIO_ENDPIONT": "x"}).Open()
+	if n := strings.Count(fmt.Sprint(err), "MINIO_ENDPIONT"); n != 1 {
+		t.Errorf("what both storages share is said %d times, want once: %v", n, err)
+	}
 	_, err = Configs{}.Open()
 	wantText(t, "opening none", err, "no storage is configured")
 }
