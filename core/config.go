@@ -86,6 +86,13 @@ type Config struct {
 	PublicBuckets  []string
 	// DefaultBucket is the bucket of fields that name none. MINIO_DEFAULT_BUCKET.
 	DefaultBucket string
+	// StaticBucket is the bucket of the app's static files, public by that (see the
+	// package static). MINIO_STATIC_FILES_BUCKET.
+	StaticBucket string
+	// PolicyHooks add statements to the policies of buckets, which they declare. They
+	// are for configurations that are read; code declares a BucketConfig's Policy.
+	// MINIO_POLICY_HOOKS ([["bucket", {policy}], …] in JSON).
+	PolicyHooks []BucketPolicy
 	// CheckOnStart makes Startup create and correct the declared buckets.
 	// nil means true. MINIO_CONSISTENCY_CHECK_ON_START.
 	CheckOnStart *bool
@@ -125,6 +132,11 @@ type Config struct {
 	// its parts, before it is refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.
 	MemoryWait time.Duration
 
+	// PartSize is the size of parts where neither the save nor the field says one
+	// (ObjectOptions.PartSize): 5 MiB to 5 GiB. Default: as there.
+	// MINIO_MULTIPART_PART_SIZE.
+	PartSize int64
+
 	// CAFile is a PEM file of certificates to trust besides the system's.
 	// MINIO_CA_FILE.
 	CAFile string
@@ -140,7 +152,24 @@ type Config struct {
 
 	// faults found while the configuration was read, reported by Open with the rest.
 	faults []error
+	// warnings found then, logged by Open.
+	warnings []string
+	// alias is the storage's among several, for faults.
+	alias string
 }
+
+// BucketPolicy adds the statements of a policy to a bucket's.
+type BucketPolicy struct {
+	// Bucket is the bucket's name. It is declared by that: private, unless something
+	// else makes it public.
+	Bucket string
+	// Document is JSON as a PolicyHook returns it.
+	Document string
+}
+
+// Warnings returns what a configuration that was read says without effect, and
+// names that nobody knows; Open logs them. The slice is the caller's.
+func (c Config) Warnings() []string { return slices.Clone(c.warnings) }
 
 // Format writes what fmt's %+v would, whatever the verb: with others fmt prints
 // what pointers point to, and asks no methods there, so that secrets would show.
@@ -154,6 +183,7 @@ func (c Config) withDefaults() Config {
 	c.PrivateBuckets = slices.Clone(c.PrivateBuckets)
 	c.PublicBuckets = slices.Clone(c.PublicBuckets)
 	c.SigningKeys = slices.Clone(c.SigningKeys)
+	c.PolicyHooks = slices.Clone(c.PolicyHooks)
 	setDefault(&c.Region, defaultRegion)
 	setDefault(&c.URLExpiry, defaultURLExpiry)
 	setDefault(&c.TokenExpiry, defaultTokenExpiry)
@@ -212,6 +242,9 @@ func (c Config) Validate() error {
 	if c.Memory < 0 || (c.Memory > 0 && c.Memory < 8*MiB) {
 		fault("Memory is %d bytes: it must be at least 8 MiB, room for one part and the next", c.Memory)
 	}
+	if c.PartSize != 0 && (c.PartSize < minPartSize || c.PartSize > maxPartSize) {
+		fault("PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", c.PartSize)
+	}
 	for i, key := range c.SigningKeys {
 		if len(key) < minSecretKeyBytes {
 			fault("SigningKeys[%d] has %d bytes: it needs at least %d, best 32 random ones", i, len(key), minSecretKeyBytes)
@@ -225,8 +258,12 @@ func (c Config) Validate() error {
 	if len(faults) == 0 {
 		return nil
 	}
+	op := "configuration"
+	if c.alias != "" {
+		op = fmt.Sprintf("configuration of the storage %q", c.alias)
+	}
 	return &Error{
-		Kind: ErrConfig, Op: "configuration", Err: errors.Join(faults...),
+		Kind: ErrConfig, Op: op, Err: errors.Join(faults...),
 		Advice: fmt.Sprintf("%d to mend, all listed here", len(faults)),
 	}
 }
@@ -256,9 +293,25 @@ func (c Config) bucketFaults(fault func(string, ...any)) {
 			fault("bucket %q is declared both private and public: choose one", name)
 		}
 	}
+	public := slices.Contains(c.PublicBuckets, c.StaticBucket)
+	switch {
+	case c.StaticBucket == "" || public:
+	case slices.Contains(c.PrivateBuckets, c.StaticBucket):
+		fault("bucket %q is declared private and is the StaticBucket, which is public: choose one", c.StaticBucket)
+	case c.StaticBucket == c.DefaultBucket:
+		fault("bucket %q is both DefaultBucket, which is private, and StaticBucket, which is public: choose two, or list it in PublicBuckets", c.StaticBucket)
+	}
 	names := slices.Concat(c.PrivateBuckets, c.PublicBuckets)
-	if c.DefaultBucket != "" {
-		names = append(names, c.DefaultBucket)
+	for _, name := range []string{c.DefaultBucket, c.StaticBucket} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	for _, hook := range c.PolicyHooks {
+		names = append(names, hook.Bucket)
+		if _, err := parseHook(hook.Document); err != nil {
+			fault("the policy hook of bucket %q: %w", hook.Bucket, err)
+		}
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {

@@ -3,137 +3,175 @@ package core
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
-	"reflect"
-	"strconv"
+	"slices"
 	"strings"
-	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/dustin/go-humanize"
 )
 
-// environment is the part of Config that has names in the environment. Values
-// that need more than Go's own parsers are read as text and converted below, so
-// that every fault is found in one pass.
-type environment struct {
-	Endpoint         string   `env:"MINIO_ENDPOINT"`
-	UseHTTPS         bool     `env:"MINIO_USE_HTTPS"`
-	AccessKey        string   `env:"MINIO_ACCESS_KEY"`
-	SecretKey        string   `env:"MINIO_SECRET_KEY"`
-	CredentialChain  bool     `env:"MINIO_CREDENTIAL_CHAIN"`
-	Region           string   `env:"MINIO_REGION"`
-	ExternalEndpoint string   `env:"MINIO_EXTERNAL_ENDPOINT"`
-	ExternalUseHTTPS *bool    `env:"MINIO_EXTERNAL_ENDPOINT_USE_HTTPS"`
-	URLExpiry        string   `env:"MINIO_URL_EXPIRY_HOURS"`
-	PrivateBuckets   []string `env:"MINIO_PRIVATE_BUCKETS"`
-	PublicBuckets    []string `env:"MINIO_PUBLIC_BUCKETS"`
-	DefaultBucket    string   `env:"MINIO_DEFAULT_BUCKET"`
-	CheckOnStart     *bool    `env:"MINIO_CONSISTENCY_CHECK_ON_START"`
-	CheckOnSave      bool     `env:"MINIO_BUCKET_CHECK_ON_SAVE"`
-	CAFile           string   `env:"MINIO_CA_FILE"`
+const (
+	// defaultAlias is the storage that the names without a prefix are of.
+	defaultAlias = "default"
+	// staticAlias is the storage of static files, as Django has it.
+	staticAlias = "staticfiles"
+	// aliasesVariable lists the storages of the environment.
+	aliasesVariable = "FILEFIELD_STORAGES"
+	// fileVariable names a configuration file.
+	fileVariable = "FILEFIELD_CONFIG"
+)
 
-	SecretKeyDjango string   `env:"SECRET_KEY"`
-	Fallbacks       []string `env:"SECRET_KEY_FALLBACKS"`
-
-	TokenExpiry   time.Duration `env:"FILEFIELD_TOKEN_EXPIRY"`
-	Timeout       time.Duration `env:"FILEFIELD_TIMEOUT"`
-	FinishTimeout time.Duration `env:"FILEFIELD_FINISH_TIMEOUT"`
-	Attempts      int           `env:"FILEFIELD_ATTEMPTS"`
-	Memory        string        `env:"FILEFIELD_MEMORY"`
-	MemoryWait    time.Duration `env:"FILEFIELD_MEMORY_WAIT"`
-}
-
-// ConfigFromEnv reads a Config from the environment. The variables are named in
-// Config's field comments. It never fails: faults are kept in the Config and
-// reported by Validate and Open together with all others.
+// ConfigFromEnv reads a Config from the environment, by the names in Config's
+// field comments. With FILEFIELD_CONFIG it also reads the file named there, as
+// ConfigFromFile does. It never fails: faults are kept in the Config and reported
+// by Validate and Open together with all others.
+//
+// A secret may be in a file of its own: MINIO_SECRET_KEY_FILE=/run/secrets/minio,
+// likewise MINIO_ACCESS_KEY_FILE, SECRET_KEY_FILE, SECRET_KEY_FALLBACKS_FILE and
+// MINIO_POLICY_HOOKS_FILE. A variable that is set to nothing counts as unset. One
+// that starts with MINIO_ or FILEFIELD_ and looks like a known name misspelt is a
+// fault; another unknown one is a warning, since it may be somebody else's.
 func ConfigFromEnv() Config {
-	return configFrom(env.ToMap(os.Environ()))
+	e := processEnvironment()
+	return sources{e.file(), e}.config(defaultAlias, "", nil)
 }
 
-func configFrom(variables map[string]string) Config {
-	var e environment
-	var c Config
-	if err := env.ParseWithOptions(&e, env.Options{Environment: variables}); err != nil {
-		c.faults = append(c.faults, parseFaults(err)...)
+// ConfigFromEnvPrefix reads a Config from variables with a prefix: with "MEDIA_",
+// from MEDIA_MINIO_ENDPOINT and so on. What has no such variable is taken from
+// the name without the prefix, but for what belongs to the one storage or belongs
+// together: buckets and policy hooks are never shared; a storage with an endpoint
+// of its own shares nothing about the server or its credentials; and of access
+// key and secret key, of the external endpoint and its scheme, and of the signing
+// keys, one's own does not mix with the other's.
+func ConfigFromEnvPrefix(prefix string) Config {
+	e := processEnvironment()
+	s := sources{e.file(), e}
+	alias := strings.ToLower(strings.TrimSuffix(prefix, "_"))
+	if prefix == "" {
+		alias = defaultAlias
 	}
-	c.Endpoint, c.UseHTTPS = e.Endpoint, e.UseHTTPS
-	c.AccessKey, c.SecretKey, c.CredentialChain = e.AccessKey, Secret(e.SecretKey), e.CredentialChain
-	c.Region, c.CAFile = e.Region, e.CAFile
-	c.ExternalEndpoint, c.ExternalUseHTTPS = e.ExternalEndpoint, e.ExternalUseHTTPS
-	c.PrivateBuckets, c.PublicBuckets = names(e.PrivateBuckets), names(e.PublicBuckets)
-	c.DefaultBucket, c.CheckOnStart = strings.TrimSpace(e.DefaultBucket), e.CheckOnStart
-	c.CheckOnSave = e.CheckOnSave
-	c.TokenExpiry, c.Timeout, c.FinishTimeout = e.TokenExpiry, e.Timeout, e.FinishTimeout
-	c.Attempts, c.MemoryWait = e.Attempts, e.MemoryWait
-	for _, key := range append([]string{e.SecretKeyDjango}, names(e.Fallbacks)...) {
-		if key != "" {
-			c.SigningKeys = append(c.SigningKeys, Secret(key))
+	for known := range s.file.storages {
+		if prefixOf(known) == prefix {
+			alias = known
 		}
 	}
-	var err error
-	if c.URLExpiry, err = parseHours(e.URLExpiry); err != nil {
-		c.faults = append(c.faults, fmt.Errorf("MINIO_URL_EXPIRY_HOURS: %w", err))
-	}
-	if e.Memory != "" {
-		size, err := humanize.ParseBytes(e.Memory)
-		if err != nil || size > uint64(TiB) {
-			c.faults = append(c.faults, errors.New("FILEFIELD_MEMORY is not a size such as 64MiB"))
-		}
-		c.Memory = int64(min(size, uint64(TiB)))
-	}
-	return c
+	return s.config(alias, prefix, nil)
 }
 
-// parseFaults names the variables that could not be read, without their values:
-// a secret may have been put into the wrong one.
-func parseFaults(err error) []error {
-	var all env.AggregateError
-	if !errors.As(err, &all) {
-		return []error{errors.New("the environment could not be read")}
+// ConfigsFromEnv reads the configurations of all storages that
+// FILEFIELD_STORAGES lists ("default,media"; default: the one named default). The
+// storage default has the names without a prefix; the others have their alias in
+// upper case before them, with '_' for '-', as ConfigFromEnvPrefix reads them.
+// With FILEFIELD_CONFIG, those of the file come first, as ConfigsFromFile reads
+// it.
+func ConfigsFromEnv() Configs {
+	e := processEnvironment()
+	return configsFrom(e.file(), e)
+}
+
+// variables are those of an environment, by their whole names.
+type variables map[string]string
+
+func processEnvironment() variables { return env.ToMap(os.Environ()) }
+
+// file is the one that the environment names, or none.
+func (v variables) file() settingsFile {
+	if path := v[fileVariable]; path != "" {
+		return readSettingsFile(path, v)
 	}
-	faults := make([]error, 0, len(all.Errors))
-	for _, one := range all.Errors {
-		var parse env.ParseError
-		if errors.As(one, &parse) {
-			faults = append(faults, fmt.Errorf("%s is not a %s", variable(parse.Name), parse.Type))
+	return settingsFile{}
+}
+
+// aliases are the storages that the environment declares.
+func (v variables) aliases() []string { return names(strings.Split(v[aliasesVariable], ",")) }
+
+// prefixOf is what stands before a storage's names in the environment.
+func prefixOf(alias string) string {
+	if alias == defaultAlias {
+		return ""
+	}
+	return strings.ToUpper(strings.ReplaceAll(alias, "-", "_")) + "_"
+}
+
+// layer reads the settings under a prefix.
+func (v variables) layer(prefix string) layer {
+	l := layer{values: map[string]value{}}
+	for _, s := range knownSettings() {
+		name := prefix + s.name
+		text, file := v[name], ""
+		if s.fromFile {
+			file = v[name+fileSuffix]
+		}
+		switch {
+		case text != "" && file != "":
+			l.fault("%s and %s are both set: choose one", name, name+fileSuffix)
+		case file != "":
+			l.read(s, name+fileSuffix, file)
+		case text != "":
+			l.values[s.name] = value{text: s.split(text, ","), from: name}
+		}
+	}
+	for name, why := range refusedSettings {
+		if v[prefix+name] != "" {
+			l.fault("%s cannot be set here: %s", prefix+name, why)
+		}
+	}
+	return l
+}
+
+// read takes a setting's value from the file that holds it alone.
+func (l *layer) read(s settingType, from, path string) {
+	content, err := readLimited(path, maxSecretFile)
+	if err != nil {
+		l.fault("%s: %w", from, err)
+		return
+	}
+	text := strings.TrimRight(string(content), "\r\n")
+	if strings.ContainsRune(text, 0) {
+		l.fault("%s: %s holds a NUL character", from, path)
+		return
+	}
+	if text == "" {
+		l.fault("%s: %s is empty", from, path)
+		return
+	}
+	l.values[s.name] = value{text: s.split(text, "\n"), from: from}
+}
+
+// strangers reports variables under a prefix that are nobody's setting: as a fault
+// where the name is a known one but for a slip, else as a warning.
+func (v variables) strangers(prefix string) notes {
+	var n notes
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		own, ok := strings.CutPrefix(name, prefix)
+		ours := strings.HasPrefix(own, "MINIO_") || strings.HasPrefix(own, "FILEFIELD_")
+		if !ok || v[name] == "" || !ours && !strings.HasPrefix(own, "SECRET_KEY") || isKnown(own, prefix) {
 			continue
 		}
-		faults = append(faults, errors.New("an environment variable could not be read"))
-	}
-	return faults
-}
-
-// variable returns the name in the environment of one of environment's fields.
-func variable(field string) string {
-	f, _ := reflect.TypeFor[environment]().FieldByName(field)
-	return f.Tag.Get("env")
-}
-
-// parseHours reads what the reference calls URL_EXPIRY_HOURS: a number of
-// hours, or a Go duration ("36h", "90m").
-func parseHours(s string) (time.Duration, error) {
-	if s == "" {
-		return 0, nil
-	}
-	if hours, err := strconv.ParseFloat(s, 64); err == nil {
-		if !(hours*3600 >= 1 && hours <= maxURLExpiry.Hours()) { // so that NaN fails too
-			return 0, errors.New("it must be at least one second and at most 168 hours (7 days)")
+		nearest, slips := nearestName(own, settingNames())
+		slip, foreign := slips <= maxSlips, isForeign(own)
+		switch {
+		case slip && !foreign:
+			n.fault("%s is not a setting: did you mean %s?", name, prefix+nearest)
+		case slip || ours && !foreign:
+			n.warn("%s is not a setting of this library and is ignored; the nearest is %s", name, prefix+nearest)
 		}
-		return time.Duration(hours * float64(time.Hour)), nil
 	}
-	d, err := time.ParseDuration(s)
-	if err != nil {
-		return 0, errors.New("not a number of hours, nor a duration such as 36h")
-	}
-	if d <= 0 {
-		return 0, fmt.Errorf("%s: it must be more than 0 and at most 168h", d)
-	}
-	return d, nil
+	return n
 }
 
-// names trims a comma-separated list's entries and drops empty ones, so that a
-// trailing comma is no fault.
+// isKnown says whether the environment may have a name, without its prefix.
+func isKnown(name, prefix string) bool {
+	if prefix == "" && (name == aliasesVariable || name == fileVariable) {
+		return true
+	}
+	_, refused := refusedSettings[name]
+	return refused || slices.Contains(settingNames(), name)
+}
+
+// names trims a list's entries and drops empty ones, so that a trailing comma is
+// no fault.
 func names(list []string) []string {
 	var out []string
 	for _, name := range list {
@@ -142,4 +180,24 @@ func names(list []string) []string {
 		}
 	}
 	return out
+}
+
+// parseFaults names the settings that could not be read, without their values: a
+// secret may have been put into the wrong one.
+func (l layer) parseFaults(err error) []error {
+	var faults []error
+	for _, one := range flatten(err) {
+		parse, ok := one.(env.ParseError) //nolint:errorlint // flatten has unwrapped it
+		if !ok {
+			faults = append(faults, errors.New("a setting could not be read"))
+			continue
+		}
+		from := l.values[settingOf(parse.Name).name].from
+		if own, ok := parse.Err.(notA); ok { //nolint:errorlint // this package's UnmarshalText returns it bare
+			faults = append(faults, fmt.Errorf("%s %s", from, string(own)))
+			continue
+		}
+		faults = append(faults, fmt.Errorf("%s is not a %s", from, parse.Type))
+	}
+	return faults
 }

@@ -133,7 +133,9 @@ func (s *Store) Declare(config BucketConfig) *Bucket {
 		faults = append(faults, errors.New("declared public here and private by the configuration: choose one"))
 	}
 	b.public = b.public || config.Public
+	configured := b.declared.Policy // the configuration's hooks
 	b.declared = config.clone()
+	b.declared.Policy = append(slices.Clone(configured), b.declared.Policy...)
 	if len(faults) > 0 {
 		s.faults = append(s.faults, &Error{Kind: ErrConfig, Op: "declare bucket", Bucket: config.Name, Err: errors.Join(faults...)})
 	}

@@ -17,6 +17,10 @@
 //	link, err := avatars.URL(ctx, object.Key, core.URLOptions{})
 //	token := avatars.Sign(object, "") // what the file is in a form
 //
+// A Config comes from code, the environment (configenv.go) or a file
+// (configfile.go), one or several (configs.go); docs/configuration.md has every
+// setting.
+//
 // The concepts, one file each: Config, Store, Bucket (with read.go, list.go and
 // copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
 // one part, multipart.go for longer ones, reserve.go for names that others want

@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/filefield/filefield/core"
@@ -150,4 +151,46 @@ func ExampleProblemOf() {
 	// Output:
 	// true Too large [{avatar too_large the file is larger than 5 MiB}]
 	// 503 Storage unavailable
+}
+
+// Several storages of one file, each with its own buckets; what they share stands at
+// the file's top.
+func ExampleConfigsFromFile() {
+	const content = `
+MINIO_ENDPOINT: minio.internal:9000
+MINIO_ACCESS_KEY: app
+MINIO_SECRET_KEY: ${STORAGE_SECRET}
+SECRET_KEY: 32 random bytes, from a secret store
+STORAGES:
+  default: {OPTIONS: {MINIO_DEFAULT_BUCKET: documents}}
+  media: {OPTIONS: {MINIO_PUBLIC_BUCKETS: [avatars]}}
+`
+	path := filepath.Join(os.TempDir(), "filefield-example.yaml")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		log.Fatal(err)
+	}
+	defer os.Remove(path)
+	if err := os.Setenv("STORAGE_SECRET", "secret"); err != nil {
+		log.Fatal(err)
+	}
+
+	stores, err := core.ConfigsFromFile(path).Open()
+	if err != nil {
+		log.Fatal(err) // all faults of the file, with their lines
+	}
+	contract := stores["default"].Field(core.FieldConfig{Name: "contract"})
+	avatar := stores["media"].Field(core.FieldConfig{Name: "avatar", Bucket: "avatars"})
+	fmt.Println(contract.Bucket().Name(), contract.Bucket().Public())
+	fmt.Println(avatar.Bucket().Name(), avatar.Bucket().Public())
+	// Output:
+	// documents false
+	// avatars true
+}
+
+// Storages by a prefix: media lies on the same server, unless MEDIA_MINIO_ENDPOINT
+// says otherwise.
+func ExampleConfigFromEnvPrefix() {
+	documents := core.MustOpen(core.ConfigFromEnv())           // MINIO_ENDPOINT, MINIO_DEFAULT_BUCKET, …
+	media := core.MustOpen(core.ConfigFromEnvPrefix("MEDIA_")) // MEDIA_MINIO_DEFAULT_BUCKET, …
+	fmt.Println(documents.Endpoint(), media.Endpoint())
 }

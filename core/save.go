@@ -54,6 +54,7 @@ func (u *upload) at(op string, key Key) Error {
 }
 
 func (u *upload) save(ctx context.Context) (Object, error) {
+	setDefault(&u.in.Options.PartSize, u.store.config.PartSize)
 	if txn := TxnFrom(ctx); txn != nil {
 		return u.saveIn(ctx, txn)
 	}

@@ -42,6 +42,9 @@ func Open(config Config) (*Store, error) {
 		return nil, err
 	}
 	c := config.withDefaults()
+	for _, warning := range c.warnings {
+		c.Logger.Warn("configuration: " + warning)
+	}
 	if len(c.SigningKeys) == 0 {
 		c.SigningKeys = []Secret{randomSecret()}
 		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
@@ -57,8 +60,18 @@ func Open(config Config) (*Store, error) {
 	for _, name := range c.PublicBuckets {
 		s.declare(name, true)
 	}
+	if name := c.StaticBucket; name != "" && s.buckets[name] == nil {
+		s.declare(name, true)
+	}
 	if name := c.DefaultBucket; name != "" && s.buckets[name] == nil {
 		s.declare(name, false)
+	}
+	for _, hook := range c.PolicyHooks {
+		b := s.buckets[hook.Bucket]
+		if b == nil {
+			b = s.declare(hook.Bucket, false)
+		}
+		b.declared.Policy = append(b.declared.Policy, PolicyDocument(hook.Document))
 	}
 	return s, nil
 }
@@ -157,6 +170,10 @@ func (s *Store) Faults() error {
 	}
 	return &Error{Kind: ErrConfig, Op: "declarations", Err: errors.Join(s.faults...)}
 }
+
+// StaticBucket returns the name of the configuration's bucket for static files,
+// or "".
+func (s *Store) StaticBucket() string { return s.config.StaticBucket }
 
 // Endpoint returns the host:port the Store talks to, for log lines.
 func (s *Store) Endpoint() string { return s.config.Endpoint }
