@@ -119,7 +119,7 @@ func (c Config) list() ([]*file, error) {
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("Sources[%d]: %w", i, err)
+			return nil, fmt.Errorf("list Sources[%d]: %w", i, err)
 		}
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b *file) int { return strings.Compare(a.name, b.name) }), nil
@@ -189,7 +189,7 @@ func (c Config) describe(f *file, d *digest) {
 	f.sum = [sha256.Size]byte(d.sha256.Sum(nil))
 	f.integrity = "sha384-" + base64.StdEncoding.EncodeToString(d.sha384.Sum(nil))
 	f.typ, f.text = c.typeOf(f.name)
-	f.typ = withCharset(f.typ, d.utf8.valid())
+	f.typ = withCharset(f.typ, &d.utf8)
 	c.rename(f, f.sum)
 }
 

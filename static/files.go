@@ -13,7 +13,7 @@ type Files struct {
 	config Config
 	bucket *core.Bucket
 
-	mu  sync.Mutex // of a reload
+	mu  sync.Mutex // of a reload; without Reload the set never changes
 	set *set
 }
 
@@ -56,12 +56,16 @@ func MustNew(store *core.Store, config Config) *Files {
 // Bucket returns the bucket the files are published to.
 func (f *Files) Bucket() *core.Bucket { return f.bucket }
 
-// Names returns the names of all files, sorted: "css/app.css".
+// Names returns the names of all files, sorted: "css/app.css". With Reload they
+// are those of the last call that looked.
 func (f *Files) Names() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	names := make([]string, len(f.set.files))
-	for i, one := range f.set.files {
+	if f.config.Reload {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+	}
+	s := f.set
+	names := make([]string, len(s.files))
+	for i, one := range s.files {
 		names[i] = one.name
 	}
 	return names
@@ -73,11 +77,11 @@ func (f *Files) Format(s fmt.State, _ rune) { _, _ = fmt.Fprintf(s, "Files(%s)",
 // current returns the files as they are, read again where the configuration says
 // so and one has changed.
 func (f *Files) current() (*set, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if !f.config.Reload {
 		return f.set, nil
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	listed, err := f.config.list()
 	if err == nil && stampOf(listed) == f.set.stamp {
 		return f.set, nil

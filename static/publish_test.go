@@ -19,6 +19,7 @@ import (
 	"github.com/andybalholm/brotli"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"github.com/minio/minio-go/v7"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
@@ -434,4 +435,57 @@ func TestAFileOfManyPartsIsPublished(t *testing.T) {
 	if report := mustPublish(t, files, static.PublishOptions{}); len(report.Uploaded) != 0 {
 		t.Errorf("again: %+v", report.Uploaded)
 	}
+}
+
+func TestTheStartMakesTheBucket(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	_, store, bucket := open(t)
+	bucket += "-new"
+	t.Cleanup(func() {
+		c := s.Client(t)
+		ctx := context.WithoutCancel(t.Context())
+		for o := range c.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
+			_ = c.RemoveObject(ctx, bucket, o.Key, minio.RemoveObjectOptions{})
+		}
+		_ = c.RemoveBucket(ctx, bucket)
+	})
+	files := started(t, store, static.Config{Sources: []fs.FS{tree(map[string]string{"a.woff2": "wOF2"})}, Bucket: bucket})
+	report := mustPublish(t, files, static.PublishOptions{})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, mustURL(t, files, "a.woff2"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Origin", "https://app.example.org")
+	response := do(t, request)
+	if origin := response.Header.Get("Access-Control-Allow-Origin"); response.StatusCode != http.StatusOK || origin != "*" && origin != "https://app.example.org" {
+		t.Errorf("a page of another origin gets %s, %v", response.Status, response.Header)
+	}
+	for method, url := range map[string]string{
+		http.MethodPut: mustURL(t, files, "a.woff2"), http.MethodDelete: mustURL(t, files, "a.woff2"),
+		http.MethodGet: strings.TrimSuffix(mustURL(t, files, "a.woff2"), strings.TrimPrefix(report.Uploaded[0].Key, "/")) + "?list-type=2",
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response := do(t, request); response.StatusCode != http.StatusForbidden {
+			t.Errorf("anonymous %s %s: %s", method, url, response.Status)
+		}
+	}
+	second := mustNew(t, store, static.Config{Sources: []fs.FS{fstest.MapFS{}}, Bucket: bucket})
+	if plan, err := store.Plan(t.Context()); err != nil || len(plan.Differences) != 0 || second.Bucket() != files.Bucket() {
+		t.Errorf("after the start it still differs: %+v, %v", plan, err)
+	}
+}
+
+func do(t testing.TB, request *http.Request) *http.Response {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	return response
 }

@@ -25,8 +25,8 @@ func (c Config) typeOf(name string) (typ string, text bool) {
 }
 
 // withCharset says that a text is UTF-8, where it is.
-func withCharset(typ string, isUTF8 bool) string {
-	if !isUTF8 || strings.Contains(typ, ";") || !strings.HasPrefix(typ, "text/") {
+func withCharset(typ string, content *utf8Check) string {
+	if !content.valid() || strings.Contains(typ, ";") || !strings.HasPrefix(typ, "text/") {
 		return typ
 	}
 	return typ + "; charset=utf-8"
