@@ -103,10 +103,14 @@ func (c Config) list() ([]*file, error) {
 	found := map[string]*file{}
 	for i, source := range c.Sources {
 		err := fs.WalkDir(source, ".", func(name string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || found[name] != nil {
+			if err != nil || name == "." || found[name] != nil {
 				return err
 			}
-			if matches(c.Exclude, name) && !matches(c.Include, name) {
+			excluded := matches(c.Exclude, name) && !matches(c.Include, name)
+			switch {
+			case excluded && entry.IsDir() && len(c.Include) == 0:
+				return fs.SkipDir // .git may be large
+			case excluded, entry.IsDir():
 				return nil
 			}
 			info, err := fs.Stat(source, name) // what a link points to

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/filefield/filefield/core"
 )
@@ -36,7 +39,8 @@ type Config struct {
 	Sources []fs.FS
 	// Bucket is where they go, a public one. One that nothing declares is declared,
 	// public and readable by pages of every origin. Default: the configuration's
-	// StaticBucket, else DefaultBucket.
+	// StaticBucket, else DefaultBucket; on Amazon S3, where names are shared by
+	// everybody, one must be named.
 	Bucket string
 	// Prefix is a folder in the bucket ("static"). Default: none.
 	Prefix string
@@ -90,7 +94,7 @@ func (c Config) withDefaults(store *core.Store) Config {
 	if c.Bucket == "" {
 		c.Bucket = store.StaticBucket()
 	}
-	if c.Bucket == "" {
+	if c.Bucket == "" && !s3utils.IsAmazonEndpoint(url.URL{Host: store.Endpoint()}) {
 		c.Bucket = DefaultBucket
 	}
 	if c.CacheControl == "" {
@@ -141,6 +145,9 @@ func (c Config) faults() []error {
 
 // bucket finds or declares the public bucket.
 func (c Config) bucket(store *core.Store) (*core.Bucket, error) {
+	if c.Bucket == "" {
+		return nil, fmt.Errorf("no bucket is named (MINIO_STATIC_FILES_BUCKET): on Amazon S3 the default, %s, may be a stranger's", DefaultBucket)
+	}
 	isIt := func(b *core.Bucket) bool { return b.Name() == c.Bucket }
 	known := store.Buckets()
 	i := slices.IndexFunc(known, isIt)

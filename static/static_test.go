@@ -385,6 +385,7 @@ func TestTheBucketIsPublic(t *testing.T) {
 		{name: "one the configuration says is private", config: func(c *core.Config) { c.PrivateBuckets = []string{"private"} }, bucket: "private", fault: true},
 		{name: "one declared private", declare: &core.BucketConfig{Name: "private"}, bucket: "private", fault: true},
 		{name: "the bucket of uploads", config: func(c *core.Config) { c.DefaultBucket = "media" }, bucket: "media", fault: true},
+		{name: "the reference's, on Amazon S3, where it may be a stranger's", config: func(c *core.Config) { c.Endpoint = "s3.eu-central-1.amazonaws.com" }, fault: true},
 		{name: "a name that no bucket has", bucket: "Not_A_Bucket", fault: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
