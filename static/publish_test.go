@@ -474,8 +474,12 @@ func TestTheStartMakesTheBucket(t *testing.T) {
 		}
 	}
 	second := mustNew(t, store, static.Config{Sources: []fs.FS{fstest.MapFS{}}, Bucket: bucket})
-	if plan, err := store.Plan(t.Context()); err != nil || len(plan.Differences) != 0 || second.Bucket() != files.Bucket() {
-		t.Errorf("after the start it still differs: %+v, %v", plan, err)
+	plan, err := store.Plan(t.Context())
+	differences := slices.DeleteFunc(plan.Differences, func(d core.Difference) bool {
+		return s.Engine == s3test.MinIO && d.Aspect == core.AspectCORS // it answers every origin as it is
+	})
+	if err != nil || len(differences) != 0 || second.Bucket() != files.Bucket() {
+		t.Errorf("after the start it still differs: %+v, %v", differences, err)
 	}
 }
 
