@@ -170,7 +170,8 @@ func TestAConfigurationComesFromTheEnvironment(t *testing.T) { // not parallel: 
 		"MINIO_ENDPOINT": "minio:9000", "MINIO_USE_HTTPS": "True", "MINIO_ACCESS_KEY": "access", "MINIO_SECRET_KEY": "the secret",
 		"MINIO_REGION": "eu-central-1", "MINIO_EXTERNAL_ENDPOINT": "files.example", "MINIO_EXTERNAL_ENDPOINT_USE_HTTPS": "False",
 		"MINIO_URL_EXPIRY_HOURS": "36", "MINIO_PRIVATE_BUCKETS": " docs, avatars ,", "MINIO_PUBLIC_BUCKETS": "static",
-		"MINIO_DEFAULT_BUCKET": " docs ", "MINIO_CONSISTENCY_CHECK_ON_START": "False", "MINIO_CREDENTIAL_CHAIN": "0",
+		"MINIO_STATIC_FILES_BUCKET": " static-files ",
+		"MINIO_DEFAULT_BUCKET":      " docs ", "MINIO_CONSISTENCY_CHECK_ON_START": "False", "MINIO_CREDENTIAL_CHAIN": "0",
 		"SECRET_KEY": "django's own secret key", "SECRET_KEY_FALLBACKS": "an older key with 20 bytes, and one more of them ,",
 		"FILEFIELD_TOKEN_EXPIRY": "2h", "FILEFIELD_TIMEOUT": "7s", "FILEFIELD_FINISH_TIMEOUT": "2m", "FILEFIELD_ATTEMPTS": "5", "FILEFIELD_MEMORY": "128MiB",
 	})
@@ -182,7 +183,7 @@ func TestAConfigurationComesFromTheEnvironment(t *testing.T) { // not parallel: 
 	want := core.Config{
 		Endpoint: "minio:9000", UseHTTPS: true, AccessKey: "access", SecretKey: "the secret", Region: "eu-central-1",
 		ExternalEndpoint: "files.example", ExternalUseHTTPS: &no, URLExpiry: 36 * time.Hour,
-		PrivateBuckets: []string{"docs", "avatars"}, PublicBuckets: []string{"static"}, DefaultBucket: "docs", CheckOnStart: &no,
+		PrivateBuckets: []string{"docs", "avatars"}, PublicBuckets: []string{"static"}, StaticBucket: "static-files", DefaultBucket: "docs", CheckOnStart: &no,
 		SigningKeys: []core.Secret{"django's own secret key", "an older key with 20 bytes", "and one more of them"},
 		TokenExpiry: 2 * time.Hour, Timeout: 7 * time.Second, FinishTimeout: 2 * time.Minute, Attempts: 5, Memory: 128 << 20,
 	}

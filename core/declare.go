@@ -204,3 +204,8 @@ func (c BucketConfig) requires(a Aspect) bool { return slices.Contains(c.Require
 
 // phrase renders an aspect for people: "object lock".
 func (a Aspect) phrase() string { return strings.ReplaceAll(string(a), "_", " ") }
+
+// Declaration returns what Declare was given for the bucket, with the
+// configuration's policy hooks before its own. It has no Name where Declare was not
+// called: such a bucket is declared by the configuration or a field, or not at all.
+func (b *Bucket) Declaration() BucketConfig { return b.declared.clone() }

@@ -24,7 +24,8 @@
 // The concepts, one file each: Config, Store, Bucket (with read.go, list.go and
 // copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
 // one part, multipart.go for longer ones, reserve.go for names that others want
-// too, memory.go and rope.go for its buffers), URL, and the errors
+// too, memory.go and rope.go for its buffers, trusted.go for content of the app's
+// own), URL, and the errors
 // (errors.go; problem.go for what a client sees of them; remote.go for what
 // storage said).
 //

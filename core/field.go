@@ -189,6 +189,9 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	if f.fault != nil {
 		return Object{}, f.fault
 	}
+	if in.Trusted != nil {
+		return Object{}, errTrustedField(f.config.Name)
+	}
 	if err := f.config.checkName(ClientName(in.Name)); err != nil {
 		return Object{}, err
 	}

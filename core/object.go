@@ -169,6 +169,9 @@ type Upload struct {
 	// Type sets the media type, where the app itself knows it better than its
 	// content tells. Never pass on a type a client declared. Default: by content.
 	Type string
+	// Trusted, if set, says that the content is the app's own, and how browsers are
+	// to be sent it. For Bucket.Save alone; a field refuses it with ErrConfig.
+	Trusted *Trusted
 	// Form holds the text fields known before the file, for UploadTo.
 	Form url.Values
 	// Replace overwrites an object of the same key, atomically: readers see the

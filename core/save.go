@@ -128,7 +128,12 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 	u.id = newUploadID()
 	u.in.Name = ClientName(u.in.Name)
 	u.borrower = &borrower{memory: u.store.memory}
-	if faults := u.in.Options.faults(); len(faults) > 0 {
+	faults := u.in.Options.faults()
+	if u.in.Trusted != nil {
+		faults = append(faults, u.in.Trusted.faults()...)
+		u.in.Type = u.in.Trusted.Type
+	}
+	if len(faults) > 0 {
 		return Object{}, &Error{Kind: ErrConfig, Op: "save", Field: u.field, Bucket: u.bucket.name, Err: errors.Join(faults...)}
 	}
 	u.body = &meter{ctx: ctx, from: u.in.Body, max: u.bound(), progress: u.in.Options.Progress}
@@ -351,6 +356,9 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 		// The checksum header and TLS guard the content; hashing it once more
 		// for the signature would double the CPU an upload costs.
 		DisableContentSha256: true,
+	}
+	if t := u.in.Trusted; t != nil {
+		p.ContentType, p.ContentEncoding, p.ContentDisposition = t.Type, t.Encoding, ""
 	}
 	if o.LegalHold {
 		p.LegalHold = minio.LegalHoldEnabled
