@@ -77,6 +77,12 @@ type FieldConfig struct {
 	Column Column
 	// URLExpiry is how long presigned URLs live. Default: the configuration's.
 	URLExpiry time.Duration
+	// URLWindow is how long presigned URLs stay the same. Default: the
+	// configuration's.
+	URLWindow time.Duration
+	// URLPerSubject makes the URLs of each subject (core.WithSubject) others, so
+	// that caches and logs tell users apart.
+	URLPerSubject bool
 	// Options are kept with every object of the field.
 	Options ObjectOptions
 }
@@ -102,6 +108,7 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxFiles, 1)
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
+	setDefault(&config.URLWindow, s.config.URLWindow)
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
@@ -147,6 +154,7 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
 	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
+	fault(c.URLWindow > 0 && c.URLExpiry+c.URLWindow > maxURLExpiry, "URLExpiry and URLWindow are %s together: at most 168h", c.URLExpiry+c.URLWindow)
 	fault(c.Column > ColumnKey, "Column is unknown")
 	faults = append(faults, c.Options.faults()...)
 	for _, wrong := range c.Accept.Faults() {
@@ -263,6 +271,8 @@ func (f *Field) URL(ctx context.Context, key Key, options URLOptions) (string, e
 	if f.fault != nil {
 		return "", f.fault
 	}
-	setDefault(&options.Expiry, f.config.URLExpiry)
-	return f.bucket.URL(ctx, key, options)
+	if f.config.URLPerSubject && options.Subject == "" {
+		options.Subject = SubjectFrom(ctx)
+	}
+	return f.bucket.url(ctx, key, options, urlDefaults{f.config.URLExpiry, f.config.URLWindow})
 }
