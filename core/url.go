@@ -237,6 +237,10 @@ func (s *Store) overrides(o URLOptions, to []sigv4.Param) []sigv4.Param {
 
 // signedByCDN has the bucket's own signer sign a URL below its BaseURL.
 func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life) (string, error) {
+	id := madeURL{bucket: b, key: key, options: o}
+	if made, ok := b.store.urls.get(id, l, sigv4.Credentials{}); ok {
+		return made, nil
+	}
 	raw, separator := b.declared.BaseURL+EscapePath(key.s), "?"
 	var room [8]sigv4.Param
 	for _, p := range b.store.overrides(o, room[:0]) {
@@ -247,6 +251,7 @@ func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life)
 	if err != nil {
 		return "", &Error{Kind: ErrConfig, Op: "url", Bucket: b.name, Key: key.String(), Err: err, Advice: "see to the bucket's Signer"}
 	}
+	b.store.urls.put(id, l, sigv4.Credentials{}, signed)
 	return signed, nil
 }
 
