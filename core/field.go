@@ -83,6 +83,13 @@ type FieldConfig struct {
 	// URLPerSubject makes the URLs of each subject (core.WithSubject) others, so
 	// that caches and logs tell users apart.
 	URLPerSubject bool
+	// LinkBase is where nethttp.Links is mounted for this field, as browsers reach
+	// it: "https://app.example.org/files/", or "/files/" on the same host. It makes
+	// Link possible.
+	LinkBase string
+	// Links makes the URL of a fieldtype.File a signed link of the app (see Link)
+	// instead of a presigned URL of storage.
+	Links bool
 	// Options are kept with every object of the field.
 	Options ObjectOptions
 }
@@ -109,6 +116,9 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 	setDefault(&config.URLWindow, s.config.URLWindow)
+	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
+		config.LinkBase += "/"
+	}
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
@@ -155,12 +165,24 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
 	fault(c.URLWindow > 0 && c.URLExpiry+c.URLWindow > maxURLExpiry, "URLExpiry and URLWindow are %s together: at most 168h", c.URLExpiry+c.URLWindow)
+	if err := checkLinkBase(c.LinkBase); err != nil {
+		fault(true, "LinkBase %q: %w", withoutUser(c.LinkBase), err)
+	}
+	fault(c.Links && c.LinkBase == "", "Links needs LinkBase")
 	fault(c.Column > ColumnKey, "Column is unknown")
 	faults = append(faults, c.Options.faults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
 	return faults
+}
+
+// checkLinkBase accepts a path on the app's own host, and what checkBaseURL does.
+func checkLinkBase(base string) error {
+	if strings.HasPrefix(base, "/") && !strings.HasPrefix(base, "//") && !strings.ContainsAny(base, "?#\\") {
+		return nil
+	}
+	return checkBaseURL(base)
 }
 
 // Format writes the field's name, whatever the verb: a declaration may hold an

@@ -151,6 +151,11 @@ func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, erro
 	if err != nil {
 		return "", err
 	}
+	if field.Config().Links {
+		o := f.object
+		o.Bucket = field.Bucket().Name() // Of may not have been told
+		return field.Link(o, core.LinkOptions{Subject: core.SubjectFrom(ctx), Download: options.Disposition == core.Attachment})
+	}
 	return field.URL(ctx, f.object.Key, options)
 }
 
