@@ -76,7 +76,7 @@ func (f *Field) VerifyLink(ctx context.Context, token string) (Object, Dispositi
 		err = errors.New("the link is bound to another subject")
 	}
 	if err != nil {
-		return Object{}, "", &Error{Kind: ErrNotFound, Op: "follow link", Field: f.config.Name, Err: err}
+		return Object{}, "", &Error{Kind: ErrNotFound, Op: "follow link", Err: err}
 	}
 	if purpose == purposeDownload {
 		return t.Object, Attachment, nil

@@ -101,16 +101,16 @@ func (d Delivery) authorized(w http.ResponseWriter, r *http.Request, field *core
 	err := authorize(r, object)
 	switch {
 	case core.KindOf(err) == core.ErrForbidden:
-		return errNoFile(field, err)
+		return errNoFile(err)
 	case err != nil:
 		return err
 	}
 	return d.ServeFile(w, r, field, object)
 }
 
-func errNoFile(field *core.Field, why error) error {
-	return &core.Error{Kind: core.ErrNotFound, Op: "serve", Field: field.Name(), Err: why}
-}
+// errNoFile names no field: the answer would differ from that of a row that is
+// not there.
+func errNoFile(why error) error { return &core.Error{Kind: core.ErrNotFound, Op: "serve", Err: why} }
 
 // ServeFile answers a GET or HEAD request with a file of a field, read from
 // storage in one request: whole, one range of it (206, 416), or not at all when
@@ -131,7 +131,7 @@ func ServeFile(w http.ResponseWriter, r *http.Request, field *core.Field, object
 func (d Delivery) ServeFile(w http.ResponseWriter, r *http.Request, field *core.Field, object core.Object) error {
 	switch {
 	case object.Key.IsZero():
-		return errNoFile(field, errors.New("there is no file"))
+		return errNoFile(errors.New("there is no file"))
 	case d.Mode == Redirect:
 		return d.redirect(w, r, field, object)
 	case r.Method == http.MethodHead:
@@ -258,7 +258,7 @@ func (d Delivery) proxy(w http.ResponseWriter, r *http.Request, field *core.Fiel
 	}
 	w.WriteHeader(status)
 	if n, err := io.Copy(w, f); err != nil || n != f.Length {
-		panic(http.ErrAbortHandler)
+		cut(w)
 	}
 	return nil
 }
