@@ -89,11 +89,17 @@ func TestLinksThatWouldLeadNowhereAreRefused(t *testing.T) {
 	field := store.Field(core.FieldConfig{Name: "scan", Bucket: "scans", LinkBase: "/files"})
 	object := core.Object{Key: mustKey(t, "a")}
 	for what, make := range map[string]func() (string, error){
-		"no key":             func() (string, error) { return field.Link(core.Object{}, core.LinkOptions{}) },
-		"another bucket":     func() (string, error) { return field.Link(core.Object{Bucket: "x", Key: object.Key}, core.LinkOptions{}) },
-		"a huge subject":     func() (string, error) { return field.Link(object, core.LinkOptions{Subject: strings.Repeat("x", 2000)}) },
-		"no time at all":     func() (string, error) { return field.Link(object, core.LinkOptions{Expiry: time.Millisecond}) },
-		"a field without it": func() (string, error) { return store.Field(core.FieldConfig{Name: "b", Bucket: "scans"}).Link(object, core.LinkOptions{}) },
+		"no key": func() (string, error) { return field.Link(core.Object{}, core.LinkOptions{}) },
+		"another bucket": func() (string, error) {
+			return field.Link(core.Object{Bucket: "x", Key: object.Key}, core.LinkOptions{})
+		},
+		"a huge subject": func() (string, error) {
+			return field.Link(object, core.LinkOptions{Subject: strings.Repeat("x", 2000)})
+		},
+		"no time at all": func() (string, error) { return field.Link(object, core.LinkOptions{Expiry: time.Millisecond}) },
+		"a field without it": func() (string, error) {
+			return store.Field(core.FieldConfig{Name: "b", Bucket: "scans"}).Link(object, core.LinkOptions{})
+		},
 	} {
 		if link, err := make(); !errors.Is(err, core.ErrConfig) || link != "" {
 			t.Errorf("%s: got %q, %v", what, link, err)
