@@ -29,7 +29,7 @@ func onChi(before, after []middleware) func(testing.TB, *conformance.App) http.H
 			if route.Uploads != nil {
 				on = on.With(config.Uploads(route.Uploads...))
 			}
-			on.Method(route.Method, route.Path, answering(config, route.Handler))
+			on.Method(route.Method, route.Path, mounted(config, route))
 		}
 		return r
 	}

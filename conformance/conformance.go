@@ -52,6 +52,8 @@ type Route struct {
 	Uploads []*core.Field
 	// Handler handles the request. It answers exactly once or returns an error.
 	Handler func(Call) error
+	// Serve is mounted by the adapter's Wrap, or nethttp's Handle, in Handler's place.
+	Serve nethttp.HandlerFunc
 }
 
 // Call is one request as a framework's handler sees it.
@@ -87,6 +89,7 @@ var groups = []group{
 	{"tokens", false, tokens},
 	{"early refusals", false, refusals},
 	{"transactions", false, transactions},
+	{"serving", false, serving},
 	{"errors", false, answers},
 	{"the life of a field", false, lifecycle},
 	{"the framework's middleware", false, stack},

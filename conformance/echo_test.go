@@ -47,7 +47,11 @@ func onEcho(before, after []echo.MiddlewareFunc) func(testing.TB, *conformance.A
 			if route.Uploads != nil {
 				stack = append(stack, config.Uploads(route.Uploads...))
 			}
-			e.Add(route.Method, path, func(c echo.Context) error { return route.Handler(echoCall{c}) }, stack...)
+			handler := func(c echo.Context) error { return route.Handler(echoCall{c}) }
+			if route.Serve != nil {
+				handler = echomw.Wrap(route.Serve)
+			}
+			e.Add(route.Method, path, handler, stack...)
 		}
 		return e
 	}

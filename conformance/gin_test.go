@@ -46,7 +46,11 @@ func onGin(before, after []gin.HandlerFunc, options ...gin.OptionFunc) func(test
 			if route.Uploads != nil {
 				stack = append(stack, config.Uploads(route.Uploads...))
 			}
-			r.Handle(route.Method, path, append(stack, ginHandler(route.Handler))...)
+			handler := ginHandler(route.Handler)
+			if route.Serve != nil {
+				handler = ginmw.Wrap(route.Serve)
+			}
+			r.Handle(route.Method, path, append(stack, handler)...)
 		}
 		return r
 	}

@@ -20,7 +20,7 @@ func onMux(before, after []middleware) func(testing.TB, *conformance.App) http.H
 		mux := http.NewServeMux()
 		config := refusing(app)
 		for _, route := range app.Routes {
-			handler := answering(config, route.Handler)
+			handler := mounted(config, route)
 			if route.Uploads != nil {
 				handler = config.Uploads(route.Uploads...)(handler)
 			}
@@ -67,6 +67,13 @@ func refusing(app *conformance.App) nethttp.Config {
 		}
 	}
 	return config
+}
+
+func mounted(config nethttp.Config, route conformance.Route) http.Handler {
+	if route.Serve != nil {
+		return config.Handle(route.Serve)
+	}
+	return answering(config, route.Handler)
 }
 
 func answering(config nethttp.Config, handle func(conformance.Call) error) http.Handler {

@@ -19,6 +19,8 @@ type Bucket struct {
 	declared BucketConfig // zero where Declare was not called
 	ensuring lazily
 	known    atomic.Pointer[url.URL] // its address
+	// where its objects are, at the external and the internal endpoint
+	outside, inside atomic.Pointer[place]
 }
 
 // Name returns the bucket's name.

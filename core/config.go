@@ -29,7 +29,6 @@ const (
 
 const (
 	defaultRegion        = "us-east-1"
-	defaultURLExpiry     = 7 * 24 * time.Hour
 	maxURLExpiry         = 7 * 24 * time.Hour // the limit of signature version 4
 	defaultTimeout       = 5 * time.Second
 	defaultFinishTimeout = time.Minute
@@ -75,9 +74,22 @@ type Config struct {
 	// ExternalUseHTTPS is the scheme of ExternalEndpoint. Required with it.
 	// MINIO_EXTERNAL_ENDPOINT_USE_HTTPS.
 	ExternalUseHTTPS *bool
-	// URLExpiry is how long presigned URLs live: 1 second to 7 days. Default 7
-	// days, as the reference. MINIO_URL_EXPIRY_HOURS (hours, or a Go duration).
+	// URLExpiry is how long presigned URLs live at least (see URLWindow): 1 second
+	// to 7 days. Default 7 days less the window, so that a URL's whole life is the
+	// reference's. MINIO_URL_EXPIRY_HOURS (hours, or a Go duration).
 	URLExpiry time.Duration
+	// URLWindow is how long presigned URLs of an object stay the same, so that
+	// browsers and CDNs can cache what they lead to; their life is longer by it, up
+	// to 7 days. Default: a quarter of the expiry, at most 1 hour; NoWindow: none.
+	// FILEFIELD_URL_WINDOW (a Go duration).
+	URLWindow time.Duration
+	// URLCache is how many presigned URLs are kept in memory for their window.
+	// Default 4096, some 3 MiB; negative: none. FILEFIELD_URL_CACHE.
+	URLCache int
+	// Addressing is how a bucket is named: in the path, or before the host.
+	// Default: as the endpoint's kind wants it. FILEFIELD_ADDRESSING ("path",
+	// "virtual-host").
+	Addressing Addressing
 
 	// PrivateBuckets and PublicBuckets declare buckets and who may read their
 	// objects. A bucket named by a field and in neither list is private.
@@ -185,7 +197,10 @@ func (c Config) withDefaults() Config {
 	c.SigningKeys = slices.Clone(c.SigningKeys)
 	c.PolicyHooks = slices.Clone(c.PolicyHooks)
 	setDefault(&c.Region, defaultRegion)
-	setDefault(&c.URLExpiry, defaultURLExpiry)
+	if c.URLExpiry == 0 {
+		c.URLExpiry = defaultURLExpiry(c.URLWindow)
+	}
+	setDefault(&c.URLCache, defaultURLCache)
 	setDefault(&c.TokenExpiry, defaultTokenExpiry)
 	setDefault(&c.Timeout, defaultTimeout)
 	setDefault(&c.FinishTimeout, defaultFinishTimeout)
@@ -208,6 +223,18 @@ func setDefault[T comparable](v *T, value T) {
 	}
 }
 
+// defaultURLExpiry is what a window leaves of the longest life.
+func defaultURLExpiry(window time.Duration) time.Duration {
+	switch {
+	case window < 0:
+		return maxURLExpiry
+	case window == 0:
+		return maxURLExpiry - maxDefaultWindow
+	default:
+		return maxURLExpiry - window
+	}
+}
+
 // Validate reports every fault of the configuration at once, as one error of
 // kind ErrConfig whose chain holds each fault; nil when there is none. It uses
 // no network. Open calls it.
@@ -227,6 +254,12 @@ func (c Config) Validate() error {
 	}
 	if c.URLExpiry < 0 || c.URLExpiry > maxURLExpiry || (c.URLExpiry > 0 && c.URLExpiry < time.Second) {
 		fault("URLExpiry is %s: it must lie between 1s and 168h (7 days), the most a signature allows", c.URLExpiry)
+	}
+	if c.URLWindow > 0 && max(c.URLExpiry, time.Second)+c.URLWindow > maxURLExpiry {
+		fault("URLExpiry and URLWindow are %s together: it must be at most 168h (7 days), the most a signature allows", c.URLExpiry+c.URLWindow)
+	}
+	if a := c.Addressing; a != AddressingAuto && a != AddressingPath && a != AddressingVirtualHost {
+		fault("Addressing is %q: choose path or virtual-host, or leave it out", a)
 	}
 	for _, d := range []struct {
 		name  string

@@ -107,6 +107,7 @@ func (l layer) config(alias string, reference backend) Config {
 		PrivateBuckets: s.PrivateBuckets, PublicBuckets: s.PublicBuckets, PolicyHooks: s.PolicyHooks,
 		DefaultBucket: strings.TrimSpace(s.DefaultBucket), StaticBucket: strings.TrimSpace(s.StaticBucket),
 		TokenExpiry: s.TokenExpiry, Timeout: s.Timeout, FinishTimeout: s.FinishTimeout,
+		URLWindow: s.URLWindow, URLCache: s.URLCache, Addressing: Addressing(s.Addressing),
 		Attempts: s.Attempts, Memory: int64(s.Memory), MemoryWait: s.MemoryWait,
 	}
 	for _, key := range append([]string{s.SigningKey}, s.FormerKeys...) {

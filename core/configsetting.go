@@ -49,6 +49,10 @@ type settings struct {
 	SigningKey string   `env:"SECRET_KEY" scope:"signing" indirect:"file"`
 	FormerKeys []string `env:"SECRET_KEY_FALLBACKS" envSeparator:"\x00" scope:"signing" indirect:"file"`
 
+	URLWindow  time.Duration `env:"FILEFIELD_URL_WINDOW"`
+	URLCache   int           `env:"FILEFIELD_URL_CACHE"`
+	Addressing string        `env:"FILEFIELD_ADDRESSING" scope:"server"`
+
 	TokenExpiry   time.Duration `env:"FILEFIELD_TOKEN_EXPIRY"`
 	Timeout       time.Duration `env:"FILEFIELD_TIMEOUT"`
 	FinishTimeout time.Duration `env:"FILEFIELD_FINISH_TIMEOUT"`

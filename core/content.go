@@ -154,6 +154,36 @@ func InlineType(typ string) bool {
 	return false
 }
 
+// InlineTypeByName returns the type that a file of that name would have if it may
+// be shown in a browser (see InlineType), or "": for a file of which only the name
+// is known. A name proves nothing, but such a type has nothing run.
+func InlineTypeByName(name string) string {
+	_, ext := SplitExt(name)
+	switch strings.ToLower(ext) {
+	case ".png", ".gif", ".jpeg", ".webp", ".avif", ".bmp", ".tiff":
+		return "image/" + strings.ToLower(ext[1:])
+	case ".jpg":
+		return "image/jpeg"
+	case ".tif":
+		return "image/tiff"
+	case ".ico":
+		return "image/x-icon"
+	case ".pdf":
+		return "application/pdf"
+	case ".mp3":
+		return "audio/mpeg"
+	case ".m4a":
+		return "audio/mp4"
+	case ".flac", ".wav", ".aac":
+		return "audio/" + strings.ToLower(ext[1:])
+	case ".mp4", ".webm":
+		return "video/" + strings.ToLower(ext[1:])
+	case ".mov":
+		return "video/quicktime"
+	}
+	return ""
+}
+
 // SafeServeType returns the media type to send a file of type typ with: typ
 // itself, in lower case and without parameters, or "application/octet-stream"
 // where a browser might run what typ says (HTML, SVG, XML of any kind, scripts,

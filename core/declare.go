@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -77,6 +78,13 @@ type BucketConfig struct {
 	// Quota is the most bytes the bucket may hold; NoQuota lifts a quota. MinIO
 	// alone has quotas.
 	Quota int64
+	// BaseURL is a CDN or a domain in front of the bucket: URLs of its objects are
+	// this and the escaped key ("https://cdn.example.org/media/"). A private bucket
+	// with one needs a Signer. URLs that need storage's own signature (PUT, and for
+	// a public bucket a disposition, a type or a version) are made for storage.
+	BaseURL string
+	// Signer signs the URLs below BaseURL, as package cloudfront does.
+	Signer URLSigner
 	// Required lists what must not be missing: where the server does not implement
 	// one of these aspects, that is an error. Other declared aspects the server
 	// lacks are reported as unsupported and otherwise ignored.
@@ -136,6 +144,12 @@ func (s *Store) Declare(config BucketConfig) *Bucket {
 	configured := b.declared.Policy // the configuration's hooks
 	b.declared = config.clone()
 	b.declared.Policy = append(slices.Clone(configured), b.declared.Policy...)
+	if b.declared.BaseURL != "" && !strings.HasSuffix(b.declared.BaseURL, "/") {
+		b.declared.BaseURL += "/"
+	}
+	if config.BaseURL != "" && config.Signer == nil && !b.public {
+		faults = append(faults, errors.New("BaseURL without a Signer: nobody could fetch the objects of a private bucket there"))
+	}
 	if len(faults) > 0 {
 		s.faults = append(s.faults, &Error{Kind: ErrConfig, Op: "declare bucket", Bucket: config.Name, Err: errors.Join(faults...)})
 	}
@@ -180,10 +194,29 @@ func (c BucketConfig) faults() []error {
 		fault(true, "Tags: %w", err)
 	}
 	fault(c.Quota < NoQuota, "Quota is %d: it is a number of bytes, or NoQuota", c.Quota)
+	if err := checkBaseURL(c.BaseURL); err != nil {
+		fault(true, "BaseURL %q: %w", withoutUser(c.BaseURL), err)
+	}
+	fault(c.Signer != nil && c.BaseURL == "", "Signer needs BaseURL")
 	for _, a := range c.Required {
 		fault(!slices.Contains(allAspects, a), "Required names %q, which is no aspect", a)
 	}
 	return faults
+}
+
+// checkBaseURL accepts what an escaped key can be put behind.
+func checkBaseURL(base string) error {
+	if base == "" {
+		return nil
+	}
+	u, err := url.Parse(base)
+	switch {
+	case err != nil, u.Host == "", u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("not of the form https://host/path")
+	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("it must have no credentials, query or fragment")
+	}
+	return nil
 }
 
 var allAspects = []Aspect{

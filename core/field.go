@@ -77,6 +77,19 @@ type FieldConfig struct {
 	Column Column
 	// URLExpiry is how long presigned URLs live. Default: the configuration's.
 	URLExpiry time.Duration
+	// URLWindow is how long presigned URLs stay the same. Default: the
+	// configuration's.
+	URLWindow time.Duration
+	// URLPerSubject makes the URLs of each subject (core.WithSubject) others, so
+	// that caches and logs tell users apart.
+	URLPerSubject bool
+	// LinkBase is where nethttp.Links is mounted for this field, as browsers reach
+	// it: "https://app.example.org/files/", or "/files/" on the same host. It makes
+	// Link possible.
+	LinkBase string
+	// Links makes the URL of a fieldtype.File a signed link of the app (see Link)
+	// instead of a presigned URL of storage.
+	Links bool
 	// Options are kept with every object of the field.
 	Options ObjectOptions
 }
@@ -102,6 +115,10 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxFiles, 1)
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
+	setDefault(&config.URLWindow, s.config.URLWindow)
+	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
+		config.LinkBase += "/"
+	}
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
@@ -147,12 +164,25 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
 	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
+	fault(c.URLWindow > 0 && c.URLExpiry+c.URLWindow > maxURLExpiry, "URLExpiry and URLWindow are %s together: at most 168h", c.URLExpiry+c.URLWindow)
+	if err := checkLinkBase(c.LinkBase); err != nil {
+		fault(true, "LinkBase %q: %w", withoutUser(c.LinkBase), err)
+	}
+	fault(c.Links && c.LinkBase == "", "Links needs LinkBase")
 	fault(c.Column > ColumnKey, "Column is unknown")
 	faults = append(faults, c.Options.faults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
 	return faults
+}
+
+// checkLinkBase accepts a path on the app's own host, and what checkBaseURL does.
+func checkLinkBase(base string) error {
+	if strings.HasPrefix(base, "/") && !strings.HasPrefix(base, "//") && !strings.ContainsAny(base, "?#\\") {
+		return nil
+	}
+	return checkBaseURL(base)
 }
 
 // Format writes the field's name, whatever the verb: a declaration may hold an
@@ -263,6 +293,8 @@ func (f *Field) URL(ctx context.Context, key Key, options URLOptions) (string, e
 	if f.fault != nil {
 		return "", f.fault
 	}
-	setDefault(&options.Expiry, f.config.URLExpiry)
-	return f.bucket.URL(ctx, key, options)
+	if f.config.URLPerSubject && options.Subject == "" {
+		options.Subject = SubjectFrom(ctx)
+	}
+	return f.bucket.url(ctx, key, options, urlDefaults{f.config.URLExpiry, f.config.URLWindow})
 }

@@ -92,7 +92,7 @@ func ValidName(name string) (string, error) {
 	if s == "" {
 		return "", underivable(name)
 	}
-	if reservedName(s) {
+	if ReservedName(s) {
 		s = "_" + s
 	}
 	if len(s) > maxNameBytes {
@@ -276,9 +276,9 @@ func invisible(r rune) bool {
 		unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// reservedName tells whether Windows, a web server or a browser gives the name
+// ReservedName tells whether Windows, a web server or a browser gives the name
 // a meaning of its own. Windows looks at what is before the first dot only.
-func reservedName(name string) bool {
+func ReservedName(name string) bool {
 	name = strings.ToLower(name)
 	device, _, _ := strings.Cut(name, ".")
 	switch device {

@@ -57,7 +57,7 @@ func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 // SignPending makes the token of an object that is pending: it has to be claimed
 // before it fills the field, and can be once. Otherwise as Sign.
 func (f *Field) SignPending(o Object, subject string) string {
-	return f.signFor(purposeClaim, o, subject)
+	return f.signFor(purposeClaim, o, subject, f.tokenExpiry())
 }
 
 // Claim takes the file of a verified token for this request: ErrToken if the

@@ -19,10 +19,9 @@ import (
 type Store struct {
 	config    Config
 	internal  minio.Core        // carries the traffic
-	external  *minio.Client     // signs URLs, sends nothing
 	transport http.RoundTripper // under internal
-	// publicBase is what URLs of public buckets start with.
-	publicBase string
+	presigner *presigner        // signs URLs, sends nothing
+	urls      *urlCache
 
 	memory *memory
 	keys   keyring
@@ -98,7 +97,8 @@ func (s *Store) connect() error {
 	}
 	options := minio.Options{
 		Creds: c.credentials(), Secure: c.UseHTTPS, Transport: transport,
-		Region: c.Region, // set, so that no request asks for a bucket's location
+		BucketLookup: c.Addressing.lookup(),
+		Region:       c.Region, // set, so that no request asks for a bucket's location
 		// The Store retries by itself: it knows what is safe to repeat, and each
 		// try reads its part through a reader of its own.
 		MaxRetries: 1,
@@ -107,20 +107,14 @@ func (s *Store) connect() error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
 	}
-	s.keys, s.internal, s.external, s.transport = keys, minio.Core{Client: internal}, internal, transport
+	s.keys, s.internal, s.transport = keys, minio.Core{Client: internal}, transport
+	if s.presigner, err = newPresigner(c, internal, options.Creds); err != nil {
+		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
+	}
+	s.urls = newURLCache(c.URLCache)
 	// Printing a Store must not show them, and fmt asks no methods of the values
 	// of unexported fields.
 	s.config.SecretKey, s.config.SigningKeys, s.config.Credentials = "", nil, nil
-	s.publicBase = externalBase(internal)
-	if c.ExternalEndpoint == "" {
-		return nil
-	}
-	options.Secure = *c.ExternalUseHTTPS
-	s.external, err = minio.New(c.ExternalEndpoint, &options)
-	if err != nil {
-		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
-	}
-	s.publicBase = externalBase(s.external)
 	return nil
 }
 

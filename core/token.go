@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,12 +35,14 @@ type Token struct {
 }
 
 const (
-	tokenVersion  = 1
-	purposeField  = 'f' // fills a field; other purposes never verify as this one
-	purposeClaim  = 'c' // fills a field, once it has been claimed
-	tokenMACBytes = 16  // half of SHA-256's output, the least RFC 2104 recommends
-	maxTokenBytes = 4096
-	maxSubject    = 1024
+	tokenVersion    = 1
+	purposeField    = 'f' // fills a field; other purposes never verify as this one
+	purposeClaim    = 'c' // fills a field, once it has been claimed
+	purposeLink     = 'l' // leads to a file
+	purposeDownload = 'd' // leads to a file that is to be saved
+	tokenMACBytes   = 16  // half of SHA-256's output, the least RFC 2104 recommends
+	maxTokenBytes   = 4096
+	maxSubject      = 1024
 )
 
 // keyring holds the derived keys; the first signs. It is not changed after it
@@ -56,6 +59,13 @@ func newKeyring(secrets []Secret) (keyring, error) {
 		ring = append(ring, &key)
 	}
 	return ring, nil
+}
+
+// pseudonym returns what stands for a subject in URLs: the same on all instances,
+// and nothing to guess the subject from.
+func (r keyring) pseudonym(subject string) string {
+	// No token's payload starts with a zero byte.
+	return base64.RawURLEncoding.EncodeToString(mac(*r[0], append([]byte("\x00url subject\x00"), subject...))[:12])
 }
 
 // randomSecret makes a signing key for this process alone.
@@ -85,14 +95,18 @@ func mac(key, payload []byte) []byte {
 // A token is accepted wherever the same signing keys, model, field and bucket
 // name meet, so Stores of different storages need keys of their own.
 func (f *Field) Sign(o Object, subject string) string {
-	return f.signFor(purposeField, o, subject)
+	return f.signFor(purposeField, o, subject, f.tokenExpiry())
 }
 
-func (f *Field) signFor(purpose byte, o Object, subject string) string {
+func (f *Field) tokenExpiry() time.Time {
+	return f.store.config.Now().Add(f.store.config.TokenExpiry)
+}
+
+func (f *Field) signFor(purpose byte, o Object, subject string, expires time.Time) string {
 	if f.fault != nil || o.Key.IsZero() || o.Bucket != f.bucket.name || len(subject) > maxSubject {
 		return ""
 	}
-	return f.sign(purpose, o, subject, f.store.config.Now().Add(f.store.config.TokenExpiry))
+	return f.sign(purpose, o, subject, expires)
 }
 
 func (f *Field) sign(purpose byte, o Object, subject string, expires time.Time) string {
@@ -117,7 +131,8 @@ func (f *Field) Verify(token string) (Token, error) {
 	if f.fault != nil {
 		return Token{}, f.fault
 	}
-	t, err := f.parse(token)
+	t, purpose, err := f.parse(token, purposeField, purposeClaim)
+	t.Pending = purpose == purposeClaim
 	if err != nil {
 		return Token{}, f.badToken("verify token", err)
 	}
@@ -127,25 +142,40 @@ func (f *Field) Verify(token string) (Token, error) {
 // errBadToken says no more than that: a forger learns nothing from it.
 var errBadToken = errors.New("the token is not authentic")
 
-func (f *Field) parse(token string) (Token, error) {
-	// encoding/base64 passes over line breaks; a token has one spelling only.
-	if len(token) == 0 || len(token) > maxTokenBytes || strings.ContainsAny(token, "\r\n") {
-		return Token{}, errBadToken
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
-	if err != nil || len(b) < tokenMACBytes {
-		return Token{}, errBadToken
-	}
-	payload, sum := b[:len(b)-tokenMACBytes], b[len(b)-tokenMACBytes:]
-	if !f.store.keys.verify(payload, sum) {
-		return Token{}, errBadToken
+// parse reads a token that was made for one of the purposes.
+func (f *Field) parse(token string, purposes ...byte) (Token, byte, error) {
+	payload, err := f.store.keys.authentic(token)
+	if err != nil {
+		return Token{}, 0, err
 	}
 	d := tokenDecoder{left: payload}
 	version, purpose := d.byte(), d.byte()
-	if version != tokenVersion || (purpose != purposeField && purpose != purposeClaim) {
-		return Token{}, errors.New("the token was made for something else")
+	if version != tokenVersion || !slices.Contains(purposes, purpose) {
+		return Token{}, 0, errors.New("the token was made for something else")
 	}
-	t := Token{Pending: purpose == purposeClaim}
+	t, err := f.decode(&d)
+	return t, purpose, err
+}
+
+// authentic returns what a token holds, if it is one of ours.
+func (r keyring) authentic(token string) ([]byte, error) {
+	// encoding/base64 passes over line breaks; a token has one spelling only.
+	if len(token) == 0 || len(token) > maxTokenBytes || strings.ContainsAny(token, "\r\n") {
+		return nil, errBadToken
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(b) < tokenMACBytes {
+		return nil, errBadToken
+	}
+	payload, sum := b[:len(b)-tokenMACBytes], b[len(b)-tokenMACBytes:]
+	if !r.verify(payload, sum) {
+		return nil, errBadToken
+	}
+	return payload, nil
+}
+
+// decode reads what follows a token's version and purpose.
+func (f *Field) decode(d *tokenDecoder) (t Token, err error) {
 	t.Expires = time.Unix(int64(d.uvarint()), 0).UTC()
 	field := d.string()
 	t.Object.Bucket = d.string()

@@ -2,80 +2,275 @@ package core
 
 import (
 	"context"
-	"net/url"
+	"net/http"
 	"strings"
 	"time"
 
-	"github.com/minio/minio-go/v7"
+	"github.com/filefield/filefield/internal/sigv4"
 )
 
+// NoWindow as a window makes every presigned URL anew, with its exact expiry.
+const NoWindow time.Duration = -1
+
+// maxDefaultWindow bounds the window where none is configured.
+const maxDefaultWindow = time.Hour
+
+// subjectParam is the parameter that tells the URLs of subjects apart. Storage
+// ignores it, but checks it with the signature.
+const subjectParam = "x-filefield-subject"
+
 // URLOptions shape a URL. The zero value is the bucket's plain URL: public, or
-// presigned for the configured time.
+// presigned for the configured time. Options can be compared with ==.
 type URLOptions struct {
-	// Expiry is how long a presigned URL lives: 1 second to 7 days. Default: the
-	// field's or the configuration's.
+	// Method is what the URL allows: GET (the default), HEAD or PUT. A PUT puts
+	// whatever it is sent at the key, over what is there: hand it to nobody who
+	// may not do that.
+	Method string
+	// Expiry is how long a presigned URL lives at least: 1 second to 7 days.
+	// Default: the field's or the configuration's. Temporary credentials may end
+	// it earlier.
 	Expiry time.Duration
-	// Download makes browsers save the file under Name instead of showing it.
-	Download bool
-	// Name is the file name for Download. Default: the browser's choice, which is
-	// the key's last segment.
+	// Window is how long presigned URLs of the object stay the same, so that
+	// browsers and CDNs can cache what they lead to. It adds to Expiry, up to the
+	// 7 days a signature may have. Default: the field's or the configuration's;
+	// NoWindow: none. URLs for PUT have none.
+	Window time.Duration
+	// Disposition makes browsers save the file (Attachment) or show it in the
+	// page's place (Inline, which needs a Type that is safe to show: see
+	// InlineType). Default: as the object was stored.
+	Disposition Disposition
+	// Name is the file name for Disposition. Default: the browser's choice, which
+	// is the key's last segment.
 	Name string
+	// Type overrides the media type the object is answered with. Only a type that
+	// no browser runs (see SafeServeType) is accepted. Default: as stored.
+	Type string
 	// VersionID names a version of a versioned bucket.
 	VersionID string
+	// Subject makes the URL one user's own: it is another one for every subject,
+	// so that caches and logs tell them apart. It binds nobody: whoever holds the
+	// URL may use it.
+	Subject string
+	// Internal makes the URL for other servers, at the endpoint that this process
+	// uses, instead of the external one.
+	Internal bool
 }
 
-// URL returns where a browser gets an object: a plain URL for a public bucket,
-// a presigned one otherwise, at the external endpoint where one is configured.
-// It is computed and never asks storage; with rotating credentials, fetching
-// those may block, and ctx bounds that. The object's existence is not checked.
+// plain says whether a public bucket's own URL is what is asked for.
+func (o URLOptions) plain() bool {
+	return o.Method != http.MethodPut && o.Expiry == 0 && o.Disposition == "" && o.Type == "" && o.VersionID == "" && o.Subject == ""
+}
+
+// fault says what is wrong with the options, or "".
+func (o URLOptions) fault() string {
+	switch {
+	case o.Method != "" && o.Method != http.MethodGet && o.Method != http.MethodHead && o.Method != http.MethodPut:
+		return "URLs are made for GET, HEAD and PUT, not for " + o.Method
+	case o.Expiry != 0 && (o.Expiry < time.Second || o.Expiry > maxURLExpiry):
+		return "the expiry " + o.Expiry.String() + " does not lie between 1s and 168h"
+	case o.Type != "" && (o.Type != bareType(o.Type) || o.Type != SafeServeType(o.Type)):
+		return "a URL must not change the type to one that browsers run, or that is none, such as this"
+	case o.Disposition == Inline && !InlineType(o.Type):
+		return "a file is shown in a page's place only with a Type that is safe to show"
+	case o.Disposition != "" && o.Disposition != Inline && o.Disposition != Attachment:
+		return "the disposition is neither Inline nor Attachment"
+	case o.Method == http.MethodPut && (o.Disposition != "" || o.Type != "" || o.VersionID != ""):
+		return "a URL for PUT has no disposition, type or version"
+	}
+	return ""
+}
+
+// URL returns where a browser gets an object: a plain URL for a public bucket, a
+// presigned one otherwise, at the external endpoint or the bucket's BaseURL where
+// one is declared. It is computed and never asks storage; with rotating
+// credentials, fetching those may block, and ctx bounds that. The object's
+// existence is not checked.
+//
+// What has to be signed is signed, or refused: for a public bucket, options that
+// a plain URL cannot have make a presigned one. ErrConfig for options that make
+// no sense together, and for credentials that cannot sign.
 func (b *Bucket) URL(ctx context.Context, key Key, options URLOptions) (string, error) {
+	return b.url(ctx, key, options, urlDefaults{b.store.config.URLExpiry, b.store.config.URLWindow})
+}
+
+// URLs returns the URL of each key, in their order. On the first error it stops.
+func (b *Bucket) URLs(ctx context.Context, keys []Key, options URLOptions) ([]string, error) {
+	urls := make([]string, len(keys))
+	for i, key := range keys {
+		var err error
+		if urls[i], err = b.URL(ctx, key, options); err != nil {
+			return nil, err
+		}
+	}
+	return urls, nil
+}
+
+// URLSigner signs the URLs of a CDN in front of a bucket.
+type URLSigner interface {
+	// SignURL returns raw with what lets its holder fetch it until expires. raw may
+	// have a query. It is called at once for many URLs, and should not block.
+	SignURL(ctx context.Context, raw string, expires time.Time) (string, error)
+}
+
+// urlDefaults are for options that are not given.
+type urlDefaults struct{ expiry, window time.Duration }
+
+func (b *Bucket) url(ctx context.Context, key Key, o URLOptions, defaults urlDefaults) (string, error) {
 	if key.IsZero() {
 		return "", errNoKey("url", b.name)
 	}
-	if b.public && !options.Download && options.VersionID == "" {
-		return b.publicURL(key), nil
+	if why := o.fault(); why != "" {
+		return "", b.urlError(key, why)
 	}
-	setDefault(&options.Expiry, b.store.config.URLExpiry)
-	if options.Expiry < time.Second || options.Expiry > maxURLExpiry {
-		return "", &Error{
-			Kind: ErrConfig, Op: "url", Bucket: b.name, Key: key.String(),
-			Detail: "the expiry " + options.Expiry.String() + " does not lie between 1s and 168h",
+	if b.public && o.plain() {
+		return b.publicURL(ctx, key, o.Internal)
+	}
+	setDefault(&o.Method, http.MethodGet)
+	setDefault(&o.Window, defaults.window)
+	setDefault(&o.Expiry, defaults.expiry)
+	if o.Method == http.MethodPut {
+		o.Window = NoWindow
+	}
+	life := lifeOf(key, b.store.config.Now(), o.Expiry, windowOf(o.Expiry, o.Window))
+	if b.declared.Signer != nil && o.Method != http.MethodPut && !o.Internal {
+		return b.signedByCDN(ctx, key, o, life)
+	}
+	return b.presigned(ctx, key, o, life)
+}
+
+func (b *Bucket) urlError(key Key, why string) error {
+	return &Error{Kind: ErrConfig, Op: "url", Bucket: b.name, Key: key.String(), Detail: why}
+}
+
+// windowOf returns the window of an expiry: the one asked for, or a quarter of
+// the expiry, at most an hour; never more than what signatures leave. 0: none.
+func windowOf(expiry, asked time.Duration) time.Duration {
+	if asked < 0 {
+		return 0
+	}
+	if asked == 0 {
+		asked = min(expiry/4, maxDefaultWindow)
+	}
+	return min(asked, maxURLExpiry-expiry).Truncate(time.Second)
+}
+
+// life is when a URL is signed and how long it lives.
+type life struct {
+	from    time.Time
+	expires time.Duration
+	stable  bool // it is the same again for a while
+}
+
+// lifeOf rounds now down to the object's window, so that all instances of an app
+// make the same URL in it. The life is longer by the window: even at its end,
+// the promised expiry is left. Windows of objects do not end at the same moment:
+// a page's URLs change one by one, not all at once.
+func lifeOf(key Key, now time.Time, expiry, window time.Duration) life {
+	if window <= 0 {
+		return life{now.Truncate(time.Second), expiry, false}
+	}
+	seconds := int64(window / time.Second)
+	phase := int64(spread(key.s) % uint64(seconds)) //nolint:gosec // less than seconds
+	at := now.Unix()
+	return life{time.Unix(at-(at+phase)%seconds, 0), expiry + window, true}
+}
+
+// spread is FNV-1a: the same everywhere, as all instances have to agree.
+func spread(s string) uint64 {
+	sum := uint64(14695981039346656037)
+	for i := range len(s) {
+		sum = (sum ^ uint64(s[i])) * 1099511628211
+	}
+	return sum
+}
+
+// presigned signs a URL for storage itself, or finds it among those made before.
+func (b *Bucket) presigned(ctx context.Context, key Key, o URLOptions, l life) (string, error) {
+	s := b.store
+	c, err := s.presigner.credentials(ctx)
+	if err != nil {
+		return "", s.mapError(ctx, b.at("url", key), err)
+	}
+	if !c.ends.IsZero() {
+		if c.ends.Sub(s.config.Now()) < time.Second {
+			return "", b.urlError(key, "the storage's temporary credentials have expired")
+		}
+		l.expires = min(l.expires, c.ends.Sub(l.from))
+	}
+	id := madeURL{bucket: b, key: key, options: o}
+	if made, ok := s.urls.get(id, l, c.Credentials); ok {
+		return made, nil
+	}
+	at, err := b.place(ctx, o.Internal)
+	if err != nil {
+		return "", s.mapError(ctx, b.at("url", key), err)
+	}
+	var room [8]sigv4.Param
+	made := s.presigner.sign(c.Credentials, &sigv4.Request{
+		Method: o.Method, Scheme: at.scheme, Host: at.host, Path: at.path + EscapeKeyV4(key.s),
+		Query: b.store.overrides(o, room[:0]), Time: l.from, Expires: l.expires,
+	})
+	s.urls.put(id, l, c.Credentials, made)
+	return made, nil
+}
+
+// overrides are the parameters that options add, sorted by name.
+func (s *Store) overrides(o URLOptions, to []sigv4.Param) []sigv4.Param {
+	if o.Disposition != "" {
+		if value := ContentDisposition(o.Disposition, ClientName(o.Name)); value != "" {
+			to = append(to, sigv4.Param{Name: "response-content-disposition", Value: value})
+		} else {
+			to = append(to, sigv4.Param{Name: "response-content-disposition", Value: string(o.Disposition)})
 		}
 	}
-	query := url.Values{}
-	if options.Download {
-		query.Set("response-content-disposition", ContentDisposition(Attachment, ClientName(options.Name)))
+	if o.Type != "" {
+		to = append(to, sigv4.Param{Name: "response-content-type", Value: o.Type})
 	}
-	if options.VersionID != "" {
-		query.Set("versionId", options.VersionID)
+	if o.VersionID != "" {
+		to = append(to, sigv4.Param{Name: "versionId", Value: o.VersionID})
 	}
-	signed, err := b.store.external.PresignedGetObject(ctx, b.name, key.String(), options.Expiry, query)
+	if o.Subject != "" {
+		to = append(to, sigv4.Param{Name: subjectParam, Value: s.keys.pseudonym(o.Subject)})
+	}
+	return to
+}
+
+// signedByCDN has the bucket's own signer sign a URL below its BaseURL.
+func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life) (string, error) {
+	id := madeURL{bucket: b, key: key, options: o}
+	if made, ok := b.store.urls.get(id, l, sigv4.Credentials{}); ok {
+		return made, nil
+	}
+	raw, separator := b.declared.BaseURL+EscapePath(key.s), "?"
+	var room [8]sigv4.Param
+	for _, p := range b.store.overrides(o, room[:0]) {
+		raw += separator + p.Name + "=" + escapeKey(p.Value, unreserved)
+		separator = "&"
+	}
+	signed, err := b.declared.Signer.SignURL(ctx, raw, l.from.Add(l.expires))
+	if err != nil {
+		return "", &Error{Kind: ErrConfig, Op: "url", Bucket: b.name, Key: key.String(), Err: err, Advice: "see to the bucket's Signer"}
+	}
+	b.store.urls.put(id, l, sigv4.Credentials{}, signed)
+	return signed, nil
+}
+
+// publicURL joins where the bucket is and the escaped key.
+func (b *Bucket) publicURL(ctx context.Context, key Key, internal bool) (string, error) {
+	path := EscapePath(key.s)
+	if base := b.declared.BaseURL; base != "" && !internal {
+		return base + path, nil
+	}
+	at, err := b.place(ctx, internal)
 	if err != nil {
 		return "", b.store.mapError(ctx, b.at("url", key), err)
 	}
-	return signed.String(), nil
-}
-
-// publicURL joins the endpoint, the bucket and the escaped key.
-func (b *Bucket) publicURL(key Key) string {
-	base := b.store.publicBase
-	path := EscapePath(key.String())
 	var s strings.Builder
-	s.Grow(len(base) + len(b.name) + len(path) + 2)
-	s.WriteString(base)
-	s.WriteByte('/')
-	s.WriteString(b.name)
-	s.WriteByte('/')
+	s.Grow(len(at.scheme) + len("://") + len(at.host) + len(at.path) + len(path))
+	s.WriteString(at.scheme)
+	s.WriteString("://")
+	s.WriteString(at.host)
+	s.WriteString(at.path)
 	s.WriteString(path)
-	return s.String()
-}
-
-// externalBase returns the scheme and host of public URLs, without the scheme's
-// own port, as browsers and signatures have it.
-func externalBase(c *minio.Client) string {
-	u := c.EndpointURL()
-	if port := u.Port(); u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		u.Host = strings.TrimSuffix(u.Host, ":"+port)
-	}
-	return u.Scheme + "://" + u.Host
+	return s.String(), nil
 }

@@ -76,7 +76,7 @@ func TestURLsOfAwkwardKeysLeadToTheirObjects(t *testing.T) {
 				continue
 			}
 			key := mustKey(t, text)
-			for what, options := range map[string]core.URLOptions{"plain": {}, "download": {Download: true, Name: text}} {
+			for what, options := range map[string]core.URLOptions{"plain": {}, "download": {Disposition: core.Attachment, Name: text}} {
 				link := mustURL(t, b, key, options)
 				if response, body := fetch(t, link); response.StatusCode != 200 || body != content {
 					t.Errorf("%s URL of %q in a bucket that is public: %t\n%s\nanswers %d %.200q", what, text, b.Public(), link, response.StatusCode, body)
@@ -99,7 +99,7 @@ func TestURLsAreComputedWithoutARequest(t *testing.T) {
 	t.Parallel()
 	recorder, store, bucket := recorded(t, func(c *core.Config) { c.PublicBuckets = []string{"public-bucket"} })
 	for _, b := range []*core.Bucket{store.Bucket(bucket), store.Bucket("public-bucket")} {
-		for _, options := range []core.URLOptions{{}, {Download: true, Name: "a.txt"}, {Expiry: time.Minute}, {VersionID: "v1"}} {
+		for _, options := range []core.URLOptions{{}, {Disposition: core.Attachment, Name: "a.txt"}, {Expiry: time.Minute}, {VersionID: "v1"}} {
 			mustURL(t, b, mustKey(t, "a.txt"), options)
 		}
 	}
@@ -145,7 +145,7 @@ func TestURLsOfTheExternalEndpointWorkThroughAProxy(t *testing.T) {
 	outside, bucket, no := s.Recorder(t), s.Bucket(t), false
 	store := openStoreOn(t, s, s.Endpoint, func(c *core.Config) { c.ExternalEndpoint, c.ExternalUseHTTPS = outside.Endpoint(), &no })
 	o := save(t, store.Bucket(bucket), "a b+c.txt", "content")
-	link := mustURL(t, store.Bucket(bucket), o.Key, core.URLOptions{Download: true, Name: "ü.txt"})
+	link := mustURL(t, store.Bucket(bucket), o.Key, core.URLOptions{Disposition: core.Attachment, Name: "ü.txt"})
 	if response, body := fetch(t, link); response.StatusCode != 200 || body != "content" {
 		t.Errorf("%s answers %d %.200q", link, response.StatusCode, body)
 	}
@@ -156,7 +156,7 @@ func TestURLsOfTheExternalEndpointWorkThroughAProxy(t *testing.T) {
 
 func TestTheExpiryOfAURLHasBounds(t *testing.T) {
 	t.Parallel()
-	store, bucket := openStore(t, func(c *core.Config) { c.URLExpiry = 2 * time.Hour })
+	store, bucket := openStore(t, func(c *core.Config) { c.URLExpiry, c.URLWindow = 2*time.Hour, core.NoWindow })
 	b, key := store.Bucket(bucket), mustKey(t, "a")
 	for expiry, want := range map[time.Duration]string{0: "7200", time.Second: "1", time.Hour: "3600", 7 * 24 * time.Hour: "604800"} {
 		parsed, err := url.Parse(mustURL(t, b, key, core.URLOptions{Expiry: expiry}))
@@ -183,7 +183,7 @@ func TestAURLThatWasChangedIsRefused(t *testing.T) {
 	b := store.Bucket(bucket)
 	save(t, b, "a.txt", "content")
 	save(t, b, "b.txt", "other")
-	link := mustURL(t, b, mustKey(t, "a.txt"), core.URLOptions{Expiry: time.Minute})
+	link := mustURL(t, b, mustKey(t, "a.txt"), core.URLOptions{Expiry: time.Minute, Window: core.NoWindow})
 	for what, changed := range map[string]string{
 		"another key":    strings.Replace(link, "a.txt", "b.txt", 1),
 		"a longer life":  strings.Replace(link, "X-Amz-Expires=60", "X-Amz-Expires=6000", 1),
@@ -205,7 +205,7 @@ func TestADownloadHasTheNameThatWasAskedFor(t *testing.T) {
 		"report.pdf": "report.pdf", "grüße \"an\" alle.txt": "grüße \"an\" alle.txt", "../../etc/passwd": "passwd",
 		"line\r\nX-Evil: 1.txt": "lineX-Evil: 1.txt", "100%.txt": "100%.txt", "": "",
 	} {
-		response, _ := fetch(t, mustURL(t, b, mustKey(t, "a.png"), core.URLOptions{Download: true, Name: name}))
+		response, _ := fetch(t, mustURL(t, b, mustKey(t, "a.png"), core.URLOptions{Disposition: core.Attachment, Name: name}))
 		disposition, params, err := mime.ParseMediaType(response.Header.Get("Content-Disposition"))
 		if err != nil || disposition != "attachment" || params["filename"] != want || response.Header.Get("X-Evil") != "" {
 			t.Errorf("%q is served as %q, %v; want an attachment named %q", name, response.Header.Get("Content-Disposition"), err, want)

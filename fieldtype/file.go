@@ -140,7 +140,7 @@ func (f File[S]) URL(ctx context.Context) (string, error) {
 
 // DownloadURL is URL for a link that saves the file under its original name.
 func (f File[S]) DownloadURL(ctx context.Context) (string, error) {
-	return f.url(ctx, core.URLOptions{Download: true, Name: f.object.Name})
+	return f.url(ctx, core.URLOptions{Disposition: core.Attachment, Name: f.object.Name})
 }
 
 func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, error) {
@@ -150,6 +150,11 @@ func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, erro
 	field, err := f.stored("url")
 	if err != nil {
 		return "", err
+	}
+	if field.Config().Links {
+		o := f.object
+		o.Bucket = field.Bucket().Name() // Of may not have been told
+		return field.Link(o, core.LinkOptions{Subject: core.SubjectFrom(ctx), Download: options.Disposition == core.Attachment})
 	}
 	return field.URL(ctx, f.object.Key, options)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/filefield/filefield/core"
 )
@@ -60,11 +61,22 @@ func (c Config) Handle(h HandlerFunc) http.Handler {
 		switch {
 		case err == nil:
 		case state.status != 0:
-			panic(http.ErrAbortHandler)
+			cut(w)
 		default:
 			c.fail(w, r, err)
 		}
 	})
+}
+
+// cut ends the request so that the client cannot take what it has for the whole.
+// The panic does that, where nobody recovers from it; Gin's Recovery does, and
+// middleware that compresses would then end the answer politely. So nothing more
+// may be written either.
+func cut(w http.ResponseWriter) {
+	if conn, ok := innermost(w).(interface{ SetWriteDeadline(time.Time) error }); ok {
+		_ = conn.SetWriteDeadline(time.Unix(1, 0))
+	}
+	panic(http.ErrAbortHandler)
 }
 
 func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {

@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,16 +45,21 @@ func TestParseRange(t *testing.T) {
 	}
 }
 
-func TestSingleETag(t *testing.T) {
+func TestTagsOfAHeader(t *testing.T) {
 	t.Parallel()
-	for header, want := range map[string]string{
-		`"abc"`: "abc", `W/"abc"`: "abc", ` "abc" `: "abc", `"abc-12"`: "abc-12", `"a,b"`: "a,b",
-		`*`: "", ``: "", `"`: "", `""`: "", `abc`: "", `"a", "b"`: "", `"a`: "", `w/"a"`: "", `W/`: "",
-		"\"a b\"": "", "\"a\tb\"": "", "\"é\"": "", `"` + strings.Repeat("x", maxETag) + `"`: "",
+	for header, want := range map[string][]string{
+		`"abc"`: {"abc"}, `W/"abc"`: {"abc"}, ` "abc" `: {"abc"}, `"abc-12"`: {"abc-12"}, `"a,b"`: {"a,b"},
+		`"a", "b"`: {"a", "b"}, `W/"a" ,,W/"b"`: {"a", "b"}, `"a" nonsense "b"`: {"a"},
+		`*`: nil, ``: nil, `"`: nil, `""`: nil, `abc`: nil, `"a`: nil, `w/"a"`: nil, `W/`: nil,
+		"\"a b\"": nil, "\"a\tb\"": nil, "\"é\", \"c\"": {"c"}, `"` + strings.Repeat("x", maxTag+1) + `"`: nil,
 	} {
-		if got := singleETag(header); got != want {
-			t.Errorf("%q: got %q, want %q", header, got, want)
+		got := tagsOf([]string{header})
+		if !slices.Equal(got.list, want) || got.any != (header == "*") || got.set != (header != "") {
+			t.Errorf("%q: got %+v, want %q", header, got, want)
 		}
+	}
+	if many := tagsOf(slices.Repeat([]string{`"a"`}, 10*maxTags)); len(many.list) != maxTags {
+		t.Errorf("of 640 tags %d are read, want %d", len(many.list), maxTags)
 	}
 }
 
@@ -88,25 +94,23 @@ func FuzzParseRange(f *testing.F) {
 	})
 }
 
-// FuzzSingleETag checks that a tag can stand in a signed header of its own.
-func FuzzSingleETag(f *testing.F) {
+// FuzzTags checks that each tag can stand in a signed header of its own.
+func FuzzTags(f *testing.F) {
 	for _, seed := range []string{`"abc"`, `W/"abc"`, `"a", "b"`, `*`, `"a b"`, "\"a\x00\""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		tag := singleETag(header)
-		if tag == "" {
-			return
+		for _, tag := range tagsOf([]string{header}).list {
+			if len(tag) > maxTag || strings.ContainsAny(tag, "\" \t\r\n\x00\x7f") || !strings.Contains(header, `"`+tag+`"`) {
+				t.Errorf("%q gives the tag %q", header, tag)
+			}
+			if again := tagsOf([]string{`"` + tag + `"`}); again.single() != tag {
+				t.Errorf("the tag %q is %q when it is read again", tag, again.list)
+			}
 		}
-		if len(tag) > maxETag || strings.ContainsAny(tag, "\" \t\r\n\x00\x7f") || !strings.Contains(header, `"`+tag+`"`) {
-			t.Errorf("%q gives the tag %q", header, tag)
-		}
-		if again := singleETag(`"` + tag + `"`); again != tag {
-			t.Errorf("the tag %q is %q when it is read again", tag, again)
-		}
-		req := &http.Request{Header: http.Header{"If-None-Match": {header}}, Method: http.MethodGet}
-		if o, _, err := conditions(req); err != nil || o.IfNoneMatch != tag || !o.IfModifiedSince.IsZero() {
-			t.Errorf("the conditions of %q are %+v and %v", header, o, err)
+		r := &http.Request{Header: http.Header{"If-None-Match": {header}, "If-Modified-Since": {"Sun, 01 Mar 2026 12:00:00 GMT"}}}
+		if c := conditionsOf(r); header != "" && !c.modified.IsZero() {
+			t.Errorf("beside %q a time counts", header)
 		}
 	})
 }
