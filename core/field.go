@@ -73,9 +73,10 @@ type FieldConfig struct {
 	// MaxPixels is the most pixels, width times height, an image may have, so that
 	// nothing that decodes it later is flooded; all frames of an animation together
 	// may have ten times as many. Read from the head, and ErrPixels before anything is
-	// stored. Default: 100 million where Accept lists nothing but images, which then
-	// also refuses those whose size cannot be read; otherwise no bound. Unlimited
-	// lifts it.
+	// stored. With a bound, an image whose size cannot be read is refused. Default:
+	// 100 million where Accept lists nothing but images, which refuses those that
+	// hide their size behind a MiB of other data; otherwise no bound. Unlimited lifts
+	// it.
 	MaxPixels int64
 	// MaxFrames is the most frames an animated GIF, PNG or WebP may have, counted as
 	// they pass; with it, a JPEG may have 500 scans. More is ErrPixels. Default: 1000
@@ -102,6 +103,7 @@ type Field struct {
 	store  *Store
 	bucket *Bucket
 	config FieldConfig
+	image  imageRules
 	id     string
 	fault  error
 }
@@ -118,11 +120,12 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxFiles, 1)
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
-	config.setImageDefaults()
+	image := config.imageRules().withDefaults()
+	config.MaxPixels, config.MaxFrames = image.maxPixels, int(image.maxFrames)
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
-	f := &Field{store: s, config: config, id: id}
+	f := &Field{store: s, config: config, image: image, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
 	}
@@ -219,7 +222,7 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	u := &upload{
 		store: f.store, bucket: f.bucket, field: f.config.Name, in: in,
 		maxSize: f.config.MaxSize, maxKey: f.config.MaxKeyLength, allowEmpty: f.config.AllowEmpty,
-		accept: f.config.Accept, image: f.config.imageRules(),
+		accept: f.config.Accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
 		return f.config.UploadTo.makeKey(Naming{

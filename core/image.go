@@ -45,6 +45,7 @@ type imageRules struct {
 	maxWidth, maxHeight int // 0: no bound
 	maxPixels           int64
 	maxFrames           int64 // 0: no bound
+	sized               bool  // bounds are declared: the size has to be known
 	only                bool  // the field takes nothing but images
 	hash                bool
 }
@@ -60,25 +61,29 @@ func (a Accept) onlyImages() bool {
 	return len(entries) > 0
 }
 
-// setImageDefaults fills in the bounds of a field that takes images alone.
-func (c *FieldConfig) setImageDefaults() {
-	if c.Accept.onlyImages() {
-		setDefault(&c.MaxPixels, defaultMaxPixels)
-		setDefault(&c.MaxFrames, defaultMaxFrames)
-	}
-}
-
 func (c FieldConfig) imageRules() imageRules {
 	return imageRules{
 		minWidth: c.MinWidth, minHeight: c.MinHeight, maxWidth: c.MaxWidth, maxHeight: c.MaxHeight,
 		maxPixels: c.MaxPixels, maxFrames: int64(c.MaxFrames), only: c.Accept.onlyImages(), hash: c.Blurhash,
+		sized: c.MinWidth > 0 || c.MinHeight > 0 || c.MaxWidth > 0 || c.MaxHeight > 0 || c.MaxPixels > 0 && c.MaxPixels < Unlimited,
 	}
 }
 
-// bounded tells whether the declaration itself sets bounds of an image's size,
-// which then has to be known.
-func (r imageRules) bounded() bool {
-	return r.minWidth > 0 || r.minHeight > 0 || r.maxWidth > 0 || r.maxHeight > 0 || r.maxPixels > 0 && !r.only
+// withDefaults fills in the bounds of a field that takes images alone.
+func (r imageRules) withDefaults() imageRules {
+	if r.only {
+		setDefault(&r.maxPixels, defaultMaxPixels)
+		setDefault(&r.maxFrames, defaultMaxFrames)
+	}
+	return r
+}
+
+// mustKnow tells whether an image whose size cannot be read is refused. Without a
+// declared bound it is where more metadata stands in front of it than anyone
+// needs, so that the default bound cannot be got around; what is damaged within
+// its first MiB no decoder decodes.
+func (r imageRules) mustKnow(typ string, size int64) bool {
+	return r.sized || r.only && r.maxPixels < Unlimited && measurable(typ) && size > maxImageHeader
 }
 
 // watch has the frames of an animation counted while the content passes.
@@ -120,7 +125,7 @@ func (u *upload) measure(first *rope) error {
 	typ, r := u.object.Type, u.image
 	head, ok := readImageHead(typ, first)
 	if !ok {
-		if r.bounded() || r.only && measurable(typ) {
+		if r.mustKnow(typ, first.size) {
 			return u.refuse(ErrInvalid, "the image's width and height cannot be read")
 		}
 		return nil
