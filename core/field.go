@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -32,6 +33,22 @@ const (
 	ColumnDocument Column = iota
 	// ColumnKey keeps the bare key, as Django does.
 	ColumnKey
+	// ColumnJSONB is ColumnDocument for a column of PostgreSQL's type jsonb, which
+	// GORM's migrations then make.
+	ColumnJSONB
+)
+
+// JSONShape says what a field's files are in JSON responses. None shows the key.
+type JSONShape uint8
+
+const (
+	// JSONObject is {"name","type","size","url"}, and "width", "height" and
+	// "blurhash" of an image. The default.
+	JSONObject JSONShape = iota
+	// JSONLink is {"name","url"}.
+	JSONLink
+	// JSONURL is the URL as a string.
+	JSONURL
 )
 
 // FieldConfig declares a file field: Django's FileField(storage=…, upload_to=…).
@@ -92,6 +109,11 @@ type FieldConfig struct {
 	MaxKeyLength int
 	// Column is the form in a database column.
 	Column Column
+	// JSON is the shape in responses.
+	JSON JSONShape
+	// DefaultURL stands in for no file where a page or a response shows one: the path
+	// or http address of a placeholder. Default: none.
+	DefaultURL string
 	// URLExpiry is how long presigned URLs live. Default: the configuration's.
 	URLExpiry time.Duration
 	// Options are kept with every object of the field.
@@ -170,7 +192,11 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxPixels < 0 || c.MaxPixels > Unlimited, "MaxPixels is %d: it must lie between 1 and Unlimited", c.MaxPixels)
 	fault(c.MaxFrames < 0, "MaxFrames is %d", c.MaxFrames)
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
-	fault(c.Column > ColumnKey, "Column is unknown")
+	fault(c.Column > ColumnJSONB, "Column is unknown")
+	fault(c.JSON > JSONURL, "JSON is unknown")
+	if u, err := url.Parse(c.DefaultURL); err != nil || u.Opaque != "" || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+		fault(true, "DefaultURL is %q: it must be a path or an http address", c.DefaultURL)
+	}
 	faults = append(faults, c.Options.faults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
