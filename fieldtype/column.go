@@ -86,7 +86,12 @@ func decodeList[T text](value T, bucket string) (objects []core.Object, err erro
 		return nil, errTooLong(len(value), maxListBytes)
 	}
 	r := reader[T]{from: value}
-	if !isList(value) || !r.takes('[') {
+	return r.list(bucket)
+}
+
+// list reads an array of documents and keys, and counts the documents.
+func (r *reader[T]) list(bucket string) (objects []core.Object, err error) {
+	if !isList(r.from) || !r.takes('[') {
 		return nil, errors.New("the value is not a JSON array of files")
 	}
 	for more := !r.takes(']'); more; {
@@ -113,6 +118,7 @@ func (r *reader[T]) element(bucket string) (core.Object, error) {
 		if err != nil {
 			return core.Object{}, err
 		}
+		r.documents++
 		if size := r.at - start; size > maxColumnBytes {
 			return core.Object{}, errTooLong(size, maxColumnBytes)
 		}

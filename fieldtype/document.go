@@ -87,6 +87,8 @@ type text interface{ string | []byte }
 type reader[T text] struct {
 	from T
 	at   int
+
+	documents int // of a list
 }
 
 // span is a string's content in the JSON.
