@@ -102,6 +102,9 @@ func MigrateColumn(ctx context.Context, db *sql.DB, m ColumnMigration) (Migratio
 	if err := r.prepare(); err != nil {
 		return MigrationReport{}, err
 	}
+	if err := r.mustNotCut(ctx); err != nil {
+		return MigrationReport{}, r.failed("ask for the mode", err)
+	}
 	r.report.Last = m.After
 	for {
 		rows, err := r.read(ctx)
@@ -183,6 +186,25 @@ func (r *migration) prepare() error {
 		r.exact = "CAST(" + r.column + " AS blob) = CAST(" + r.parameter(3) + " AS blob)"
 	}
 	return nil
+}
+
+// mustNotCut refuses a MySQL that would cut a document to a narrow column's length
+// and say nothing: SQLite has no lengths, and the others refuse.
+func (r *migration) mustNotCut(ctx context.Context) error {
+	if r.Dialect != MySQL {
+		return nil
+	}
+	var mode string
+	if err := r.db.QueryRowContext(ctx, "SELECT @@SESSION.sql_mode").Scan(&mode); err != nil {
+		return err
+	}
+	if strings.Contains(mode, "STRICT_ALL_TABLES") || strings.Contains(mode, "STRICT_TRANS_TABLES") {
+		return nil
+	}
+	return &core.Error{
+		Kind: core.ErrConfig, Op: "migrate column", Err: errors.New("the database is not in strict mode and cuts values that are too long"),
+		Advice: "connect with sql_mode STRICT_TRANS_TABLES",
+	}
 }
 
 // quote makes an identifier of a name, also of one with a schema in front.
