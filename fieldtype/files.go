@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strconv"
 
 	"github.com/filefield/filefield/core"
 )
@@ -165,6 +167,15 @@ func (l Files[S]) files() Files[S] {
 		return l
 	}
 	return slices.DeleteFunc(slices.Clone(l), File[S].IsZero)
+}
+
+// LogValue logs the files by their places, each as File.LogValue.
+func (l Files[S]) LogValue() slog.Value {
+	attributes := make([]slog.Attr, len(l))
+	for i, f := range l {
+		attributes[i] = slog.Attr{Key: strconv.Itoa(i), Value: f.LogValue()}
+	}
+	return slog.GroupValue(attributes...)
 }
 
 // GormDataType gives GORM a column of text or jsonb: see File.GormDataType.
