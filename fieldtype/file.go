@@ -197,7 +197,8 @@ func (f File[S]) Open(ctx context.Context) (*core.File, error) {
 }
 
 // Stat asks storage about the file and keeps the answer; a name that storage
-// does not know stays. ErrNotFound for no file.
+// does not know stays, and so do an image's dimensions if its size is the same.
+// ErrNotFound for no file.
 func (f *File[S]) Stat(ctx context.Context) error {
 	field, err := f.stored("stat")
 	if err != nil {
@@ -209,6 +210,9 @@ func (f *File[S]) Stat(ctx context.Context) error {
 	}
 	if f.object.Name != "" && o.Name == o.Key.Base() {
 		o.Name = f.object.Name
+	}
+	if o.Width == 0 && o.Size == f.object.Size { // another program's, which a migration measured
+		o.Width, o.Height, o.Orientation, o.Blurhash = f.object.Width, f.object.Height, f.object.Orientation, f.object.Blurhash
 	}
 	f.object = o
 	return nil
