@@ -12,7 +12,7 @@ import (
 
 // TestScanAndValueAllocateOnce runs by itself: AllocsPerRun counts the whole
 // program's allocations.
-func TestScanAndValueAllocateOnce(t *testing.T) { //nolint:paralleltest // see above
+func TestScanAndValueAllocateOnce(t *testing.T) {
 	const escaped = `{"v":1,"key":"2026/gr\u00fc\u00dfe.png","name":"Zo\u00eb \ud83d\ude00\\\".png","size":1,"type":"image/png","blur":"LEHV6nWB2yk8pyo0adR*.7kCMdnj"}`
 	for name, src := range map[string]any{
 		"a document":                  []byte(catDocument),

@@ -98,11 +98,11 @@ type span struct {
 }
 
 var (
-	errNotJSON   = errors.New("the value is not JSON as this field writes it") //nolint:gochecknoglobals // constant
-	errFollowed  = errors.New("the value's JSON is followed by more")          //nolint:gochecknoglobals // constant
-	errNotUTF8   = errors.New("the value is not UTF-8")                        //nolint:gochecknoglobals // constant
-	errNegative  = errors.New("the document has negative or impossible sizes") //nolint:gochecknoglobals // constant
-	errElsewhere = errors.New("the document names another bucket")             //nolint:gochecknoglobals // constant
+	errNotJSON   = errors.New("the value is not JSON as this field writes it")
+	errFollowed  = errors.New("the value's JSON is followed by more")
+	errNotUTF8   = errors.New("the value is not UTF-8")
+	errNegative  = errors.New("the document has negative or impossible sizes")
+	errElsewhere = errors.New("the document names another bucket")
 )
 
 func (r *reader[T]) space() {

@@ -421,7 +421,7 @@ func (r *migration) fillHead(ctx context.Context, o core.Object) (core.Object, e
 	defer file.Close()
 	head := make([]byte, core.SniffLen)
 	n, err := io.ReadFull(file, head)
-	if err != nil && err != io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own
+	if err != nil && err != io.ErrUnexpectedEOF {
 		return o, err
 	}
 	o.Type = core.DetectType(head[:n])
