@@ -335,8 +335,12 @@ func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
 func TestGORMTakesATextColumn(t *testing.T) {
 	t.Parallel()
 	for _, v := range []interface{ GormDataType() string }{
-		fieldtype.File[photo]{}, &fieldtype.File[photo]{}, fieldtype.Files[photo](nil), &fieldtype.Files[photo]{}, photoFile{},
-		fieldtype.Image[photo]{}, fieldtype.File[scan]{}, fieldtype.File[undeclared]{},
+		fieldtype.File[photo]{},
+		&fieldtype.File[photo]{}, fieldtype.Files[photo](nil), &fieldtype.Files[photo]{},
+		photoFile{},
+		fieldtype.Image[photo]{},
+		fieldtype.File[scan]{},
+		fieldtype.File[undeclared]{},
 	} {
 		if got := v.GormDataType(); got != "text" {
 			t.Errorf("%T: got %q, want %q", v, got, "text")
