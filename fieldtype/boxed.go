@@ -41,7 +41,7 @@ func boxedText(b []byte) driver.Value {
 func box(text *string, b, space []byte) driver.Value {
 	n := copy(space, b)
 	*text = unsafe.String(unsafe.SliceData(space), n) //nolint:gosec // space is not written to again
-	var v driver.Value = ""
+	v := driver.Value("")
 	// An interface is a word for its type and one for its value, which for a string
 	// is a pointer to it.
 	(*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1] = unsafe.Pointer(text) //nolint:gosec // as above

@@ -153,13 +153,13 @@ func (r *migration) prepare() error {
 		return err
 	}
 	if r.Table == "" || r.Column == "" {
-		faults = append(faults, errors.New("Table or Column is missing"))
+		faults = append(faults, errors.New("the name of the table or the column is missing"))
 	}
 	if r.Dialect < SQLite || r.Dialect > MySQL {
-		faults = append(faults, errors.New("Dialect is missing or unknown"))
+		faults = append(faults, errors.New("the dialect is missing or unknown"))
 	}
 	if r.Batch < 0 || r.Parallel < 0 || r.Fill > FillHead {
-		faults = append(faults, errors.New("Batch, Parallel or Fill is out of range"))
+		faults = append(faults, errors.New("one of Batch, Parallel and Fill is out of range"))
 	}
 	if len(faults) > 0 {
 		return &core.Error{Kind: core.ErrConfig, Op: "migrate column", Err: errors.Join(faults...)}
@@ -229,7 +229,7 @@ func (r *migration) parameter(n int) string {
 
 // read returns the batch of rows after the last one.
 func (r *migration) read(ctx context.Context) ([]row, error) {
-	query := "SELECT " + r.keyColumn + ", " + r.value + " FROM " + r.table + " WHERE " + r.column + " IS NOT NULL"
+	query := "SELECT " + r.keyColumn + ", " + r.value + " FROM " + r.table + " WHERE " + r.column + " IS NOT NULL" //nolint:gosec // names, quoted
 	var args []any
 	if r.report.Last != nil {
 		query += " AND " + r.keyColumn + " > " + r.parameter(1)
@@ -335,7 +335,7 @@ func (r *migration) prepareRow(ctx context.Context, one *row) error {
 	o, err := decodeColumn(one.text, bucket)
 	if err != nil {
 		one.err = err
-		return nil
+		return nil //nolint:nilerr // it is the row's
 	}
 	if isDocument(one.text) == (form != core.ColumnKey) {
 		return nil
@@ -357,7 +357,7 @@ func (r *migration) prepareList(ctx context.Context, one *row, bucket string, fo
 	list := reader[string]{from: one.text}
 	objects, err := list.list(bucket)
 	if one.err = err; err != nil || len(objects) == 0 {
-		return nil
+		return nil //nolint:nilerr // it is the row's
 	}
 	if (form == core.ColumnKey) == (list.documents == 0) && (list.documents == 0 || list.documents == len(objects)) {
 		return nil
@@ -421,7 +421,7 @@ func (r *migration) fillHead(ctx context.Context, o core.Object) (core.Object, e
 	defer file.Close()
 	head := make([]byte, core.SniffLen)
 	n, err := io.ReadFull(file, head)
-	if err != nil && err != io.ErrUnexpectedEOF {
+	if err != nil && err != io.ErrUnexpectedEOF { //nolint:errorlint // ReadFull's own
 		return o, err
 	}
 	o.Type = core.DetectType(head[:n])
@@ -442,7 +442,7 @@ func (r *migration) write(ctx context.Context, rows []row) (changed []row, writt
 		return nil, 0, err
 	}
 	defer tx.Rollback()
-	query := "UPDATE " + r.table + " SET " + r.column + " = " + r.parameter(1) + " WHERE " + r.keyColumn + " = " + r.parameter(2) + " AND " + r.exact
+	query := "UPDATE " + r.table + " SET " + r.column + " = " + r.parameter(1) + " WHERE " + r.keyColumn + " = " + r.parameter(2) + " AND " + r.exact //nolint:gosec // names, quoted
 	for _, one := range rows {
 		if one.next == nil {
 			continue
