@@ -27,7 +27,9 @@
 // too, memory.go and rope.go for its buffers, trusted.go for content of the app's
 // own), URL, and the errors
 // (errors.go; problem.go for what a client sees of them; remote.go for what
-// storage said).
+// storage said). What is known of images comes from dimensions.go, orientation.go,
+// heif.go, frames.go and blurhash.go, and image.go holds it against a field's
+// bounds.
 //
 // What a bucket is to be is declared (declare.go), compared with what it is
 // (plan.go, and a file for each aspect: existence.go, policy.go, versioning.go,

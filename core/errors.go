@@ -37,6 +37,8 @@ const (
 	ErrTooLarge
 	// ErrTooMany: a count limit was exceeded (413).
 	ErrTooMany
+	// ErrPixels: an image has more pixels, frames or scans than may be decoded (413).
+	ErrPixels
 	// ErrType: the content is of a type that is not accepted here (415).
 	ErrType
 	// ErrEmpty: the file has no bytes and the field does not allow that (422).
@@ -93,6 +95,7 @@ var kindTexts = [...]kindText{
 	ErrMalformed:       {"malformed", "Malformed request", http.StatusBadRequest},
 	ErrTooLarge:        {"too_large", "Too large", http.StatusRequestEntityTooLarge},
 	ErrTooMany:         {"too_many", "Too many parts", http.StatusRequestEntityTooLarge},
+	ErrPixels:          {"too_many_pixels", "Image too large", http.StatusRequestEntityTooLarge},
 	ErrType:            {"type_not_accepted", "File type not accepted", http.StatusUnsupportedMediaType},
 	ErrEmpty:           {"empty", "Empty file", http.StatusUnprocessableEntity},
 	ErrToken:           {"bad_token", "Not a valid file token", http.StatusUnprocessableEntity},

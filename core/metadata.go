@@ -14,6 +14,8 @@ const (
 	metaType   = "filefield-type"   // the type by content, where another is served
 	metaUpload = "filefield-upload" // which upload wrote the object
 	metaSize   = "filefield-pixels" // width x height of an image
+	metaTurn   = "filefield-orientation"
+	metaBlur   = "filefield-blurhash" // percent-encoded
 )
 
 // object turns minio-go's description into ours.
@@ -34,6 +36,14 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 			w, h, _ := strings.Cut(value, "x")
 			o.Width, _ = strconv.Atoi(w)
 			o.Height, _ = strconv.Atoi(h)
+		case metaTurn:
+			if n, err := strconv.Atoi(value); err == nil && validOrientation(n) {
+				o.Orientation = n
+			}
+		case metaBlur:
+			if decoded, err := url.PathUnescape(value); err == nil && validBlurhash(decoded) {
+				o.Blurhash = decoded
+			}
 		case metaUpload:
 		default:
 			if o.Metadata == nil {

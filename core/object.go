@@ -29,8 +29,14 @@ type Object struct {
 	Type string
 	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.
 	CRC32C string
-	// Width and Height are an image's size in pixels, or 0.
+	// Width and Height are an image's size in pixels, as stored, or 0: see Displayed.
 	Width, Height int
+	// Orientation is how an image is to be turned to be looked at, 1 to 8 as EXIF
+	// numbers it, or 0: see ImageHead.
+	Orientation int
+	// Blurhash is a placeholder of an image in some 30 characters (blurha.sh), where
+	// the field declares it, or "".
+	Blurhash string
 	// ETag is the storage's version mark, without quotes. It is no checksum.
 	ETag string
 	// VersionID names the version in a versioned bucket.

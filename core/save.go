@@ -29,12 +29,12 @@ type upload struct {
 	field  string
 	in     Upload
 
-	maxSize             int64
-	maxKey              int
-	allowEmpty          bool
-	accept              Accept
-	maxWidth, maxHeight int
-	makeKey             func(mediaType string) (key Key, unique bool, err error)
+	maxSize    int64
+	maxKey     int
+	allowEmpty bool
+	accept     Accept
+	image      imageRules
+	makeKey    func(mediaType string) (key Key, unique bool, err error)
 
 	// alternative makes the key to use instead of one that is taken. Default:
 	// Django's, with a random suffix.
@@ -145,6 +145,9 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	if ended {
+		if err = u.blur(ctx, first); err != nil {
+			return Object{}, err
+		}
 		err = u.single(ctx, first)
 	} else {
 		err = u.large(ctx, first)
@@ -176,6 +179,9 @@ func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error)
 	if refused := u.identify(first); refused != nil {
 		return false, refused
 	}
+	if refused := u.watch(first.head()); refused != nil {
+		return false, refused
+	}
 	if err == nil {
 		err = first.fill(ctx, u.borrower, u.body, u.partSize(0))
 	}
@@ -200,24 +206,6 @@ func (u *upload) identify(first *rope) error {
 	u.unique = unique
 	u.object = Object{Bucket: u.bucket.name, Key: key, Name: u.in.Name, Type: u.in.Type}
 	setDefault(&u.object.Name, key.Base())
-	return nil
-}
-
-// measure reads an image's dimensions from the first part and holds them
-// against the field's bounds.
-func (u *upload) measure(first *rope) error {
-	w, h, ok := Dimensions(u.object.Type, &ropeReader{rope: first})
-	if ok {
-		u.object.Width, u.object.Height = w, h
-	}
-	switch bounded := u.maxWidth > 0 || u.maxHeight > 0; {
-	case !bounded:
-		return nil
-	case !ok:
-		return u.refuse(ErrInvalid, "the image's width and height cannot be read")
-	case (u.maxWidth > 0 && w > u.maxWidth) || (u.maxHeight > 0 && h > u.maxHeight):
-		return u.refuse(ErrInvalid, fmt.Sprintf("the image is %d by %d pixels, the most is %d by %d", w, h, u.maxWidth, u.maxHeight))
-	}
 	return nil
 }
 
@@ -375,6 +363,12 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 	if u.object.Width > 0 {
 		p.UserMetadata[metaSize] = strconv.Itoa(u.object.Width) + "x" + strconv.Itoa(u.object.Height)
 	}
+	if u.object.Orientation > 0 {
+		p.UserMetadata[metaTurn] = strconv.Itoa(u.object.Orientation)
+	}
+	if u.object.Blurhash != "" {
+		p.UserMetadata[metaBlur] = url.PathEscape(u.object.Blurhash)
+	}
 	return p
 }
 
@@ -396,6 +390,9 @@ type meter struct {
 	max      int64
 	read     int64
 	progress func(int64)
+
+	frames        *frameCounter // nil: not counted
+	tooManyFrames func(frames int64) error
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -406,6 +403,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	m.read += int64(n)
 	if m.read > m.max {
 		return 0, errTooLong
+	}
+	if refused := m.passed(p[:max(n, 0)]); refused != nil {
+		return 0, refused
 	}
 	if n > 0 && m.progress != nil {
 		m.progress(m.read)

@@ -117,9 +117,10 @@ func (f *Field) sign(purpose byte, o Object, subject string, expires time.Time) 
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height)} {
+	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height), int64(o.Orientation), int64(len(o.Blurhash))} {
 		b = binary.AppendUvarint(b, uint64(max(n, 0)))
 	}
+	b = append(b, o.Blurhash...)
 	b = append(b, f.store.keys.sign(b)...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
@@ -186,6 +187,7 @@ func (f *Field) decode(d *tokenDecoder) (t Token, err error) {
 	t.Subject = d.string()
 	t.Object.Size = int64(d.uvarint())
 	t.Object.Width, t.Object.Height = int(d.uvarint()), int(d.uvarint())
+	t.Object.Orientation, t.Object.Blurhash = int(d.uvarint()), d.string()
 	if d.failed || len(d.left) > 0 {
 		return Token{}, errors.New("the token is damaged")
 	}
