@@ -35,7 +35,10 @@
 // (plan.go, and a file for each aspect: existence.go, policy.go, versioning.go,
 // encryption.go, cors.go, lifecycle.go, buckettags.go, quota.go), and corrected
 // (apply.go): by Startup, or by hand with Plan and Apply. Check (health.go) says
-// whether storage can be used, and if not, why.
+// whether storage can be used, and if not, why; Diagnose (doctor.go, with
+// doctorconnect.go for the way there, doctorbucket.go and doctorprobe.go for one
+// bucket) looks at everything and says what to do. IAMPolicy (iampolicy.go) names
+// the permissions that all this needs.
 //
 // Values of this package's types are safe for concurrent use unless they say
 // otherwise, and hold no package-level state. Every call that can block takes a

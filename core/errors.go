@@ -205,3 +205,19 @@ func KindOf(err error) Kind {
 	}
 	return 0
 }
+
+// within visits an error and all that it wraps.
+func within(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	visit(err)
+	switch wrapping := err.(type) { //nolint:errorlint // each error of the tree is visited
+	case interface{ Unwrap() []error }:
+		for _, one := range wrapping.Unwrap() {
+			within(one, visit)
+		}
+	case interface{ Unwrap() error }:
+		within(wrapping.Unwrap(), visit)
+	}
+}

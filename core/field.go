@@ -63,6 +63,11 @@ type FieldConfig struct {
 	Bucket string
 	// UploadTo makes the keys. Default: RandomName.
 	UploadTo UploadTo
+	// KeyPrefix is what every key of the field begins with, as "avatars/": whole
+	// folders, at most 256 bytes. It adds nothing to what UploadTo makes; a key
+	// that does not begin so is refused. Where each field of a bucket has one,
+	// IAMPolicy limits the app to them. Default: keys may be any.
+	KeyPrefix string
 	// MaxSize is the most bytes a file may have. Default 10 MiB; Unlimited lifts it.
 	MaxSize int64
 	// MaxFiles is the most files one form may bring. Default 1.
@@ -208,6 +213,7 @@ func (c FieldConfig) faults() []error {
 	fault(c.MaxWidth > 0 && c.MinWidth > c.MaxWidth || c.MaxHeight > 0 && c.MinHeight > c.MaxHeight, "MinWidth and MinHeight must not exceed MaxWidth and MaxHeight")
 	fault(c.MaxPixels < 0 || c.MaxPixels > Unlimited, "MaxPixels is %d: it must lie between 1 and Unlimited", c.MaxPixels)
 	fault(c.MaxFrames < 0, "MaxFrames is %d", c.MaxFrames)
+	fault(c.KeyPrefix != "" && !isKeyPrefix(c.KeyPrefix), "KeyPrefix is %q: it must be whole folders, as \"avatars/\", of at most 256 bytes and without * ? $", c.KeyPrefix)
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
 	fault(c.URLWindow > 0 && c.URLExpiry+c.URLWindow > maxURLExpiry, "URLExpiry and URLWindow are %s together: at most 168h", c.URLExpiry+c.URLWindow)
 	if err := checkLinkBase(c.LinkBase); err != nil {
@@ -232,6 +238,13 @@ func checkLinkBase(base string) error {
 		return nil
 	}
 	return checkBaseURL(base)
+}
+
+// isKeyPrefix says whether keys can begin so, and policies name them by it: *, ?
+// and $ mean something there.
+func isKeyPrefix(prefix string) bool {
+	_, err := ParseKey(prefix + "-")
+	return err == nil && strings.HasSuffix(prefix, "/") && len(prefix) <= 256 && !strings.ContainsAny(prefix, "*?$")
 }
 
 // Format writes the field's name, whatever the verb: a declaration may hold an
@@ -281,10 +294,17 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 		accept: f.config.Accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
-		return f.config.UploadTo.makeKey(Naming{
+		key, unique, err := f.config.UploadTo.makeKey(Naming{
 			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
 			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
 		}, f.config.MaxKeyLength)
+		if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
+			err = atField(&Error{
+				Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
+				Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
+			}, f.config.Name)
+		}
+		return key, unique, err
 	}
 	return u.save(ctx)
 }

@@ -38,8 +38,8 @@ func readAt(r io.ReaderAt, off int64, buffer []byte) bool {
 	return n == len(buffer)
 }
 
-// within returns the part of a file from off on, of at most n bytes.
-func within(file *io.SectionReader, off, n int64) *io.SectionReader {
+// exifPart returns the part of a file from off on, of at most n bytes.
+func exifPart(file *io.SectionReader, off, n int64) *io.SectionReader {
 	return io.NewSectionReader(file, off, min(n, maxExif))
 }
 
@@ -66,7 +66,7 @@ func exifOfJPEG(file *io.SectionReader) *io.SectionReader {
 			return nil
 		}
 		if marker == 0xE1 && size >= int64(2+len(exifMark)) && readAt(file, at, b[:]) && string(b[4:]) == exifMark {
-			return within(file, at+int64(len(b)), size-2-int64(len(exifMark)))
+			return exifPart(file, at+int64(len(b)), size-2-int64(len(exifMark)))
 		}
 		at += 2 + size
 	}
@@ -80,7 +80,7 @@ func exifOfPNG(file *io.SectionReader) *io.SectionReader {
 		size := int64(binary.BigEndian.Uint32(b[:]))
 		switch string(b[4:]) {
 		case "eXIf":
-			return within(file, at+8, size)
+			return exifPart(file, at+8, size)
 		case "IDAT", "IEND":
 			return nil
 		}
@@ -97,9 +97,9 @@ func exifOfWebP(file *io.SectionReader) *io.SectionReader {
 		if string(b[:4]) == "EXIF" {
 			// Some writers put JPEG's mark in front, which the format does not.
 			if mark := [6]byte{}; readAt(file, at+8, mark[:]) && string(mark[:]) == "Exif\x00\x00" {
-				return within(file, at+14, max(size-6, 0))
+				return exifPart(file, at+14, max(size-6, 0))
 			}
-			return within(file, at+8, size)
+			return exifPart(file, at+8, size)
 		}
 		at += 8 + size + size&1
 	}

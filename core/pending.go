@@ -204,8 +204,8 @@ func ignoreNotFound(err error) error {
 func lockKey(key Key) Key {
 	sum := sha256.Sum256([]byte(key.Base()))
 	folder := strings.TrimSuffix(key.String(), key.Base())
-	if len(folder) > maxKeyLength/2 {
-		folder = ""
+	if len(folder) > maxKeyLength/2 { // a folder above it, which stays as long, too
+		folder = folder[:strings.LastIndexByte(folder[:maxKeyLength/2], '/')+1]
 	}
 	return Key{s: folder + claimPrefix + hex.EncodeToString(sum[:8])}
 }

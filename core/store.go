@@ -27,9 +27,10 @@ type Store struct {
 	// decoding has one place: for who decodes an image.
 	decoding chan struct{}
 
-	keys  keyring
-	lacks lacking                  // what the server does not implement
-	ready atomic.Pointer[notReady] // nil where storage may be used
+	keys   keyring
+	madeUp bool                     // the signing key, since none is configured
+	lacks  lacking                  // what the server does not implement
+	ready  atomic.Pointer[notReady] // nil where storage may be used
 
 	mu      sync.Mutex
 	buckets map[string]*Bucket
@@ -52,7 +53,10 @@ func Open(config Config) (*Store, error) {
 		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
 			"advice", "set SECRET_KEY to 32 or more random characters")
 	}
-	s := &Store{config: c, memory: newMemory(c.Memory, c.MemoryWait), buckets: map[string]*Bucket{}, fields: map[string]*Field{}, decoding: make(chan struct{}, 1)}
+	s := &Store{
+		config: c, madeUp: len(config.SigningKeys) == 0, memory: newMemory(c.Memory, c.MemoryWait), decoding: make(chan struct{}, 1),
+		buckets: map[string]*Bucket{}, fields: map[string]*Field{},
+	}
 	if err := s.connect(); err != nil {
 		return nil, &Error{Kind: ErrConfig, Op: "open store", Err: err}
 	}
