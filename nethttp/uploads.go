@@ -141,29 +141,15 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 			return rc.multipart(w, r)
 		case mediaType == "application/x-www-form-urlencoded":
 			return rc.urlencoded(w, r)
-		case isJSON(mediaType):
-			return rc.json(w, r)
 		}
 	}
-	if r.Body == http.NoBody {
+	if r.Body == http.NoBody && !isJSON(mediaType) {
 		return nil
 	}
 	if !isData(mediaType) { // Gin's binder would take it for an empty form
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"}
 	}
-	r.Body = rc.body(w, r, rc.limits.Text)
-	return nil
-}
-
-// isData says whether a media type is of those that frameworks' binders read,
-// beside forms.
-func isData(mediaType string) bool {
-	switch mediaType {
-	case "application/xml", "text/xml", "application/yaml", "application/x-yaml", "application/toml",
-		"application/msgpack", "application/x-msgpack", "application/x-protobuf", "application/bson":
-		return true
-	}
-	return isJSON(mediaType)
+	return rc.data(w, r, mediaType)
 }
 
 // multipart streams a multipart form.
