@@ -37,6 +37,9 @@ func NewWithConfig(config Config) gin.HandlerFunc {
 		request, writer := c.Request, c.Writer
 		a := &answer{ResponseWriter: writer}
 		defer func() {
+			if request.MultipartForm == nil { // middleware inside us made requests of its own
+				request.MultipartForm = c.Request.MultipartForm // net/http removes its temporary files
+			}
 			c.Request = request
 			if c.Writer == a { // not what middleware inside us has left for Gin's own 404
 				c.Writer = writer

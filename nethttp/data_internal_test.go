@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"strings"
 	"testing"
 )
 
@@ -58,4 +59,75 @@ func stringsOf(t *testing.T, doc []byte) (all []string) {
 			all = append(all, text)
 		}
 	}
+}
+
+// FuzzPathTo holds the search for a string's place against encoding/json: what the
+// path leads to is the string.
+func FuzzPathTo(f *testing.F) {
+	for _, doc := range []string{
+		`{"a":"b","c":["d",null,1,{"e":"f"}]}`, `[["a"],{"b":["c"]}]`, `"a"`, `{"":{"":"x"}}`, `{"a":{"b":[[{"c":"d"}]]}}`, `{"a":"b"`,
+	} {
+		f.Add([]byte(doc))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var root any
+		if json.Unmarshal(doc, &root) != nil {
+			for at := range doc {
+				_ = pathTo(doc, at)
+			}
+			return
+		}
+		for at := 0; ; {
+			start, end := nextString(doc, at)
+			if end < 0 {
+				break
+			}
+			at = end + 1
+			if path := pathTo(doc, start); strings.Count(path, ".") > len(doc) {
+				t.Fatalf("the path to %q in %q is %q", doc[start:end], doc, path)
+			}
+		}
+	})
+}
+
+func TestPathsLeadToStrings(t *testing.T) {
+	t.Parallel()
+	const doc = `{"a":"1","b":{"c":["2","3"],"d":[{"e":"4"},[{"f":"5"}]]},"g":null,"h":[1,true,"6"],"7":0}`
+	want := map[string]string{"1": "a", "2": "b.c", "3": "b.c", "4": "b.d.0.e", "5": "b.d.1.0.f", "6": "h", "7": "7"}
+	for at := 0; ; {
+		start, end := nextString([]byte(doc), at)
+		if end < 0 {
+			break
+		}
+		at = end + 1
+		if path, known := want[doc[start:end]]; known && pathTo([]byte(doc), start) != path {
+			t.Errorf("the path to %q is %q, want %q", doc[start:end], pathTo([]byte(doc), start), path)
+		}
+	}
+	if got := pathTo([]byte(`{"a":`), 5); got != "" {
+		t.Errorf("the path in no document is %q, want none", got)
+	}
+}
+
+func FuzzNextWord(f *testing.F) {
+	for _, doc := range []string{"", "a", "<a>b-c_D9</a>", "\xff a", "a\n"} {
+		f.Add([]byte(doc))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		words := bytes.FieldsFunc(doc, notOfToken)
+		for at := 0; ; {
+			start, end := nextWord(doc, at)
+			if end < 0 {
+				break
+			}
+			at = end + 1
+			if len(words) == 0 || string(words[0]) != string(doc[start:end]) {
+				t.Fatalf("%q has the word %q, want %q", doc, doc[start:end], words)
+			}
+			words = words[1:]
+		}
+		if len(words) > 0 {
+			t.Fatalf("the words %q of %q were not found", words, doc)
+		}
+	})
 }
