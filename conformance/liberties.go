@@ -39,6 +39,7 @@ func liberties(t *testing.T, s *suite) {
 		{"tokens in a query are of no use unless they need no claiming", queryTokens},
 		{"a hook sees the query too", hooksAndQueries},
 		{"a commit after a rollback says so", commitsTooLate},
+		{"claims beside the end of their transaction leave nothing behind", claimsInBulk},
 		{"Uploads mounted twice is Uploads", twiceMounted},
 		{"an app's own error is not the client's", ownErrors},
 	} {
@@ -383,4 +384,42 @@ func twiceMounted(t *testing.T, s *suite) {
 	if got := a.saw(t).bound; !got.File.IsZero() {
 		t.Errorf("bound %s, want no file", got.names())
 	}
+}
+
+func claimsInBulk(t *testing.T, s *suite) {
+	// A transaction that ends while files are claimed in it, as when a handler
+	// answers and its goroutines go on, leaves no lock and no file without its mark.
+	a := s.app(t, options{})
+	sign := a.pending(t, a.files, "")
+	for round := range 8 {
+		token, err := a.files.Verify(sign(strconv.Itoa(round)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, txn := core.Begin(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			if round%2 == 0 {
+				ended <- txn.Commit(ctx)
+				return
+			}
+			ended <- txn.Rollback(ctx)
+		}()
+		claimed := a.files.Claim(ctx, token)
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		if claimed != nil && core.KindOf(claimed) != core.ErrTxnDone {
+			t.Errorf("claiming beside the transaction's end gives %v", claimed)
+		}
+		ctx, txn = core.Begin(t.Context())
+		again := a.files.Claim(ctx, token)
+		if committed := round%2 == 0 && claimed == nil; committed != (core.KindOf(again) == core.ErrToken) {
+			t.Errorf("round %d: the claim gave %v and the next one %v, want one of them to take the file", round, claimed, again)
+		}
+		if err := txn.Rollback(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.holds(t, 8) // and no locks
 }

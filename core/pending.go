@@ -144,11 +144,11 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 		}
 		return unlock(ctx) // it was kept, and is pending already
 	}
-	if err := txn.OnRollback(release); err != nil {
+	if err := txn.onEnd(unlock, release); err != nil {
 		b.tidy(ctx, err, release) // the transaction ended meanwhile
 		return err
 	}
-	return txn.OnCommit(unlock)
+	return nil
 }
 
 // takePending takes the mark off, where it is. changed says whether it may be off

@@ -161,6 +161,17 @@ func (t *Txn) OnRollback(work func(context.Context) error) error {
 	return nil
 }
 
+// onEnd adds work for either end, at once: the transaction may end meanwhile.
+func (t *Txn) onEnd(commit, rollback func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != notEnded {
+		return errTxnDone()
+	}
+	t.commit, t.rollback = append(t.commit, commit), append(t.rollback, rollback)
+	return nil
+}
+
 // Done says whether the transaction has been committed or rolled back.
 func (t *Txn) Done() bool {
 	t.mu.Lock()

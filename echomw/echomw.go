@@ -91,6 +91,7 @@ func (config Config) serve(c echo.Context, next echo.HandlerFunc) error {
 	if err != nil {
 		err = ours(err)
 		c.Error(err)
+		exchange.Answer(http.StatusInternalServerError) // unless the error handler wrote a status
 	}
 	return err
 }

@@ -214,3 +214,21 @@ func TestRoutesThatNeedStorageWaitForIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAFailedRequestThatNobodyAnsweredRollsBack(t *testing.T) {
+	t.Parallel()
+	rolledBack := false
+	e := echo.New()
+	e.HTTPErrorHandler = func(error, echo.Context) {} // forgets to answer
+	e.Use(echomw.New(offline(t)))
+	e.POST("/", func(c echo.Context) error {
+		if err := echomw.Txn(c).OnRollback(func(context.Context) error { rolledBack = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		return errors.New("no row")
+	})
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	if !rolledBack {
+		t.Error("the transaction was committed, want it rolled back")
+	}
+}

@@ -202,3 +202,29 @@ func TestAnErrorHandlerThatDoesNotAbortEndsTheRequestAllTheSame(t *testing.T) { 
 		t.Errorf("status is %d, want the handler's own", w.Code)
 	}
 }
+
+func TestAFailedRequestThatNobodyAnsweredRollsBack(t *testing.T) { //nolint:paralleltest // Gin's mode is one for the program
+	gin.SetMode(gin.ReleaseMode)
+	var txn *core.Txn
+	rolledBack := false
+	e := gin.New()
+	e.Use(func(c *gin.Context) { // errors are answered out here
+		c.Next()
+		if len(c.Errors) > 0 && !c.Writer.Written() {
+			c.JSON(http.StatusConflict, "no")
+		}
+	}, ginmw.New(nil))
+	e.POST("/", func(c *gin.Context) {
+		txn = ginmw.Txn(c)
+		if err := txn.OnRollback(func(context.Context) error { rolledBack = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		_ = c.Error(errors.New("no row"))
+		c.Abort()
+	})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	if w.Code != http.StatusConflict || !rolledBack {
+		t.Errorf("status is %d, rolled back: %t, want 409 and true", w.Code, rolledBack)
+	}
+}

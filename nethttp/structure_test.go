@@ -176,7 +176,10 @@ func TestFaultyFieldsOfARouteAreReported(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appConfig{})
 	upper := a.store.Field(core.FieldConfig{Name: "FILE", Bucket: a.bucket})
-	for name, fields := range map[string][]*core.Field{"a field that is nil": {nil}, "names that differ in case": {a.field, upper}} {
+	box := a.store.Field(core.FieldConfig{Name: "file-clear", Bucket: a.bucket})
+	for name, fields := range map[string][]*core.Field{
+		"a field that is nil": {nil}, "names that differ in case": {a.field, upper}, "the name of a clear box": {box, a.field},
+	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		if err := (nethttp.Config{}).Receiver(fields...).Receive(w, r); core.KindOf(err) != core.ErrConfig {

@@ -81,6 +81,9 @@ func (c Config) Receiver(fields ...*core.Field) *Receiver {
 			}
 		}
 		rc.fields[f.Name()] = f
+		if base, ok := strings.CutSuffix(f.Name(), "-clear"); ok && slices.ContainsFunc(fields, func(f *core.Field) bool { return f.Name() == base }) {
+			faults = append(faults, fmt.Errorf("the field %q has the name of the clear box of %q", f.Name(), base))
+		}
 		if !slices.Contains(rc.stores, f.Store()) {
 			rc.stores = append(rc.stores, f.Store())
 		}

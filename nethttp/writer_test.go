@@ -1,6 +1,7 @@
 package nethttp_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -65,4 +66,20 @@ func TestMiddlewareThatWrapsTheBodyLeavesTheRoutesLimit(t *testing.T) {
 	})
 	a.Config.Handler = config.Uploads(a.field)(http.MaxBytesHandler(bound, 16*core.MiB))
 	a.post(t, "application/json", strings.NewReader(`{"title":"`+strings.Repeat("x", 3<<20)+`"}`)).want(t, http.StatusCreated, 0)
+}
+
+func TestAFailedRequestThatNobodyAnsweredRollsBack(t *testing.T) {
+	t.Parallel()
+	rolledBack := false
+	config := nethttp.Config{ErrorFunc: func(http.ResponseWriter, *http.Request, error) {}} // forgets to answer
+	h := config.Middleware(config.Handle(func(_ http.ResponseWriter, r *http.Request) error {
+		if err := core.TxnFrom(r.Context()).OnRollback(func(context.Context) error { rolledBack = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		return errors.New("no row")
+	}))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody))
+	if !rolledBack {
+		t.Error("the transaction was committed, want it rolled back")
+	}
 }
