@@ -67,7 +67,7 @@ func Bind(r *http.Request, dst any) error {
 
 // isEmpty says that a request has no body, and no word about one.
 func isEmpty(r *http.Request) bool {
-	return r.Header.Get("Content-Type") == "" && (r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0)
+	return r.Header.Get("Content-Type") == "" && withoutBody(r)
 }
 
 // Claim confirms every file in a decoded value with the request's context: those

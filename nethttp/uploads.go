@@ -146,7 +146,7 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 			return rc.urlencoded(w, r)
 		}
 	}
-	if r.Body == http.NoBody && !isJSON(mediaType) {
+	if withoutBody(r) && !isJSON(mediaType) {
 		return nil
 	}
 	if !isData(mediaType) { // Gin's binder would take it for an empty form
@@ -154,6 +154,9 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 	}
 	return rc.data(w, r, mediaType)
 }
+
+// withoutBody says that a request has none, whatever middleware has put around it.
+func withoutBody(r *http.Request) bool { return r.Body == http.NoBody || r.ContentLength == 0 }
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
