@@ -264,9 +264,11 @@ func manyTokens(t *testing.T, s *suite) {
 func faultsInJSON(t *testing.T, s *suite) {
 	a := s.app(t, options{})
 	for place, value := range map[string]func(token string) map[string]any{
-		"file":          func(token string) map[string]any { return map[string]any{"title": "x", "file": token} },
-		"files":         func(token string) map[string]any { return map[string]any{"files": []any{nil, token}} },
-		"pages.1.photo": func(token string) map[string]any { return map[string]any{"pages": []any{map[string]any{"photo": nil}, map[string]any{"photo": token}}} },
+		"file":  func(token string) map[string]any { return map[string]any{"title": "x", "file": token} },
+		"files": func(token string) map[string]any { return map[string]any{"files": []any{nil, token}} },
+		"pages.1.photo": func(token string) map[string]any {
+			return map[string]any{"pages": []any{map[string]any{"photo": nil}, map[string]any{"photo": token}}}
+		},
 	} {
 		field := a.file
 		if place == "files" {
