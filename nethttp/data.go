@@ -164,15 +164,20 @@ func (rc *Receiver) claimText(r *http.Request, text string, tokens brought) (rep
 		if err != nil {
 			continue
 		}
-		if err = tokens.add(token, rc.limits); err == nil {
+		plain := !token.Pending && token.Subject == ""
+		err = tokens.add(token, rc.limits)
+		switch {
+		case err == nil:
 			err = claim(r.Context(), field, token)
+		case plain && core.KindOf(err) == core.ErrToken:
+			return "", nil // looked at before; whether it may come twice is for the binder
 		}
 		switch {
 		case core.KindOf(err) == core.ErrToken:
 			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: badToken}}
 		case err != nil:
 			return "", err
-		case !token.Pending && token.Subject == "":
+		case plain:
 			return "", nil
 		}
 		return field.Sign(token.Object, ""), nil
