@@ -147,6 +147,8 @@ func (m *multipart) create(ctx context.Context) error {
 		options.UserMetadata["x-amz-checksum-type"] = "FULL_OBJECT"
 	}
 	repeated := false
+	ctx, cancel := outlasting(ctx)
+	defer cancel()
 	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, tries int) (err error) {
 		repeated = tries > 0
 		m.id, err = u.store.internal.NewMultipartUpload(ctx, u.bucket.name, m.key.String(), options)
@@ -156,6 +158,18 @@ func (m *multipart) create(ctx context.Context) error {
 		m.abortUnknown(ctx, err)
 	}
 	return err
+}
+
+// createGrace is how long the answer to a creation is awaited although the caller
+// has gone. Cut off at once, the server may make the upload after we have looked
+// for it.
+const createGrace = time.Second
+
+// outlasting returns a context that ends createGrace after ctx does.
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(createGrace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // stream sends the parts, reading the next while the last is on its way.

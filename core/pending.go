@@ -62,11 +62,12 @@ func (f *Field) SignPending(o Object, subject string) string {
 
 // Claim takes the file of a verified token for this request: ErrToken if the
 // token is bound to another subject than ctx names or, where the file is pending
-// (see Keep), if it has been taken before, is being taken by another request, or
-// is gone. Under a transaction that rolls back a pending file is pending again,
-// and its token good for another try. A token that needs no claiming is fine.
+// (see Keep), if it is gone, its key has become another file's, it has been taken
+// before, or is being taken by another request. Under a transaction that rolls
+// back a pending file is pending again, and its token good for another try. A token
+// that needs no claiming is fine; whether its file is still there, Confirm says.
 //
-// A pending file costs three small requests, and one at the transaction's end.
+// A pending file costs four small requests, and one at the transaction's end.
 // ErrConfig without a transaction, for a pending file; otherwise the storage's
 // kinds. Safe for concurrent use.
 func (f *Field) Claim(ctx context.Context, t Token) error {
@@ -83,11 +84,42 @@ func (f *Field) Claim(ctx context.Context, t Token) error {
 	if txn == nil {
 		return &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
-	return f.claimIn(ctx, txn, t.Object.Key)
+	return f.claimIn(ctx, txn, t)
 }
 
-func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
-	b := f.bucket
+// Confirm asks storage, with a HEAD, whether a verified token's file is still there,
+// and still the same: a page may hold the token of a file that has been removed
+// since, a key that was freed may have become somebody else's, and a row must not
+// point at either. ErrToken if not; otherwise the storage's kinds. Uploads asks for
+// every token a request brings. Safe for concurrent use.
+func (f *Field) Confirm(ctx context.Context, t Token) error {
+	stored, err := f.Stat(ctx, t.Object.Key)
+	switch {
+	case KindOf(err) == ErrNotFound:
+		return f.badToken("claim", errors.New("the file has been removed"))
+	case err != nil:
+		return err
+	case !stored.maybe(t.Object):
+		return f.badToken("claim", errors.New("another file has its key"))
+	}
+	return nil
+}
+
+// maybe says whether what is known of the content of two objects agrees. Of a file
+// from a column of keys (ColumnKey) nothing is.
+func (o Object) maybe(other Object) bool {
+	if other.Size != 0 && other.Size != o.Size {
+		return false
+	}
+	a, b := o.CRC32C, other.CRC32C
+	if a == "" || b == "" || strings.Contains(a+b, "-") { // unknown, or a sum of the parts' sums
+		return true
+	}
+	return a == b
+}
+
+func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
+	b, key := f.bucket, t.Object.Key
 	unlock, err := b.lock(ctx, key)
 	if KindOf(err) == ErrPrecondition {
 		return f.badToken("claim", errors.New("another request is taking the file"))
@@ -95,7 +127,7 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 	if err != nil {
 		return err
 	}
-	if changed, err := f.takePending(ctx, key); err != nil {
+	if changed, err := f.takePending(ctx, t); err != nil {
 		b.tidy(ctx, err, func(ctx context.Context) error {
 			if changed {
 				return errors.Join(b.setPending(ctx, key), unlock(ctx))
@@ -112,17 +144,20 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 		}
 		return unlock(ctx) // it was kept, and is pending already
 	}
-	if err := txn.OnRollback(release); err != nil {
+	if err := txn.onEnd(unlock, release); err != nil {
 		b.tidy(ctx, err, release) // the transaction ended meanwhile
 		return err
 	}
-	return txn.OnCommit(unlock)
+	return nil
 }
 
 // takePending takes the mark off, where it is. changed says whether it may be off
 // although that failed.
-func (f *Field) takePending(ctx context.Context, key Key) (changed bool, err error) {
-	set, err := f.bucket.tags(ctx, key)
+func (f *Field) takePending(ctx context.Context, t Token) (changed bool, err error) {
+	if err := f.Confirm(ctx, t); err != nil {
+		return false, err
+	}
+	set, err := f.bucket.tags(ctx, t.Object.Key)
 	switch {
 	case KindOf(err) == ErrNotFound:
 		return false, f.badToken("claim", errors.New("the file has been removed"))
@@ -132,7 +167,7 @@ func (f *Field) takePending(ctx context.Context, key Key) (changed bool, err err
 		return false, f.badToken("claim", errors.New("the file has been taken before"))
 	}
 	delete(set, pendingTag)
-	err = f.bucket.setTags(ctx, key, set)
+	err = f.bucket.setTags(ctx, t.Object.Key, set)
 	return err != nil && reached(err), err
 }
 

@@ -27,7 +27,7 @@ type Txn struct {
 	parent *Txn
 
 	mu           sync.Mutex
-	done         bool
+	ended        ending
 	rollbackOnly bool
 	commit       []func(context.Context) error
 	rollback     []func(context.Context) error
@@ -55,6 +55,15 @@ func (f *txnFile) keep() bool {
 
 // end says that the transaction has ended, and whether the file was not kept.
 func (f *txnFile) end() bool { return f.state.CompareAndSwap(fileOpen, fileEnded) }
+
+// ending is how a transaction ended.
+type ending uint8
+
+const (
+	notEnded ending = iota
+	committed
+	rolledBack
+)
 
 type txnKey struct{}
 
@@ -111,13 +120,21 @@ func TxnFrom(ctx context.Context) *Txn {
 // Commit commits the transaction ctx carries, if it carries one that has not
 // ended. A handler calls it once its row is stored, where more could fail before
 // the answer goes out: from then on the files stay (unless an outer transaction,
-// where there is one, rolls back), and a row never points at nothing.
+// where there is one, rolls back), and a row never points at nothing. ErrTxnDone
+// where it was rolled back before, as by a status of 400 that has been sent: the
+// row's file is gone, so the row has to go.
 func Commit(ctx context.Context) error {
 	t := TxnFrom(ctx)
-	if t == nil || t.Done() {
+	if t == nil || t.wasCommitted() {
 		return nil
 	}
 	return t.Commit(ctx)
+}
+
+func (t *Txn) wasCommitted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended == committed
 }
 
 // OnCommit adds work for after the commit: it runs in the order added. Returns
@@ -125,7 +142,7 @@ func Commit(ctx context.Context) error {
 func (t *Txn) OnCommit(work func(context.Context) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return errTxnDone()
 	}
 	t.commit = append(t.commit, work)
@@ -137,10 +154,21 @@ func (t *Txn) OnCommit(work func(context.Context) error) error {
 func (t *Txn) OnRollback(work func(context.Context) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return errTxnDone()
 	}
 	t.rollback = append(t.rollback, work)
+	return nil
+}
+
+// onEnd adds work for either end, at once: the transaction may end meanwhile.
+func (t *Txn) onEnd(commit, rollback func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != notEnded {
+		return errTxnDone()
+	}
+	t.commit, t.rollback = append(t.commit, commit), append(t.rollback, rollback)
 	return nil
 }
 
@@ -148,14 +176,14 @@ func (t *Txn) OnRollback(work func(context.Context) error) error {
 func (t *Txn) Done() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.done
+	return t.ended != notEnded
 }
 
 // Pending says whether the transaction is open and ending it has work to do.
 func (t *Txn) Pending() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.done && len(t.commit)+len(t.rollback) > 0
+	return t.ended == notEnded && len(t.commit)+len(t.rollback) > 0
 }
 
 // SetRollbackOnly decides that the transaction, whenever and however it ends,
@@ -190,7 +218,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 	for _, f := range t.taken() {
 		f.end()
 	}
-	commit, _, ended := t.end()
+	commit, _, ended := t.end(committed)
 	if ended {
 		return errTxnDone()
 	}
@@ -202,10 +230,10 @@ func (t *Txn) Commit(ctx context.Context) error {
 func (t *Txn) handOver() error {
 	t.parent.mu.Lock()
 	defer t.parent.mu.Unlock()
-	if t.parent.done {
+	if t.parent.ended != notEnded {
 		return errTxnDone()
 	}
-	commit, rollback, ended := t.end()
+	commit, rollback, ended := t.end(committed)
 	if ended {
 		return errTxnDone()
 	}
@@ -249,7 +277,7 @@ func (t *Txn) file(bucket string, key Key) *txnFile {
 // deferred. Pass a context that has not ended (context.WithoutCancel): a
 // rollback often follows a cancellation.
 func (t *Txn) Rollback(ctx context.Context) error {
-	_, rollback, ended := t.end()
+	_, rollback, ended := t.end(rolledBack)
 	if ended {
 		return nil
 	}
@@ -260,13 +288,13 @@ func (t *Txn) Rollback(ctx context.Context) error {
 }
 
 // end takes the work out, and says whether the transaction had ended before.
-func (t *Txn) end() (commit, rollback []func(context.Context) error, ended bool) {
+func (t *Txn) end(how ending) (commit, rollback []func(context.Context) error, before bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return nil, nil, true
 	}
-	t.done = true
+	t.ended = how
 	commit, rollback = t.commit, t.rollback
 	t.commit, t.rollback = nil, nil
 	return commit, rollback, false
