@@ -45,6 +45,7 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 				o.Blurhash = decoded
 			}
 		case metaUpload:
+			o.saved = true
 		default:
 			if o.Metadata == nil {
 				o.Metadata = map[string]string{}

@@ -45,7 +45,14 @@ type Object struct {
 	Modified time.Time
 	// Metadata is the user metadata the app stored with it, names in lower case.
 	Metadata map[string]string
+
+	saved bool
 }
+
+// SavedHere says whether the object was written by this library, as what Stat
+// and Open return tells; what a listing yields does not. Objects that were written
+// by others, and copies of more than 5 GiB, do not have the mark.
+func (o Object) SavedHere() bool { return o.saved }
 
 // ObjectOptions are what S3 can keep with an object or do to it. A field
 // declares them for all its files; one save may override them. The zero value
