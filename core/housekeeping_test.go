@@ -172,13 +172,11 @@ func TestABucketTellsItsTimeAndItsVersioning(t *testing.T) {
 	if v, err := b.Versioning(t.Context()); v != core.VersioningOff || err != nil {
 		t.Errorf("versioning is %q, %v; want off", v, err)
 	}
-	if s.Engine == s3test.MinIO {
-		if err := s.Client(t).EnableVersioning(t.Context(), bucket); err != nil {
-			t.Fatal(err)
-		}
-		if v, err := b.Versioning(t.Context()); v != core.VersioningOn || err != nil {
-			t.Errorf("versioning is %q, %v; want on", v, err)
-		}
+	if err := s.Client(t).EnableVersioning(t.Context(), bucket); err != nil {
+		t.Fatal(err)
+	}
+	if v, err := b.Versioning(t.Context()); v != core.VersioningOn || err != nil {
+		t.Errorf("versioning is %q, %v; want on", v, err)
 	}
 	_, err = store.Bucket("no-such-bucket").Clock(t.Context())
 	wantKind(t, "the clock of no bucket", err, core.ErrBucketMissing)

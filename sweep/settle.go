@@ -22,6 +22,7 @@ type candidate struct {
 	since       time.Time // in quarantine
 	over        bool      // its quarantine is
 	referred    bool      // it is in quarantine by prefix, and a row refers to it
+	superseded  bool      // so it is, but another object has taken its place
 }
 
 func (c candidate) finding(outcome Outcome, why string) Finding {
@@ -146,8 +147,8 @@ func (r *run) inmate(ctx context.Context, w *window, o core.Object) (candidate, 
 	if err != nil {
 		return c, nil //nolint:nilerr // nothing can be there
 	}
-	taken, err := r.Bucket.Exists(ctx, key)
-	c.referred = !taken
+	c.superseded, err = r.Bucket.Exists(ctx, key)
+	c.referred = !c.superseded
 	return c, err
 }
 
@@ -280,7 +281,7 @@ func (r *run) one(ctx context.Context, c candidate, referred bool) (Finding, err
 	switch {
 	case c.referred:
 		return r.settled(c, Restored, r.release(ctx, c.key))
-	case referred:
+	case referred && !c.superseded:
 		r.report.Kept++
 		return c.finding(Kept, "a row refers to it again"), nil
 	case c.kind == Pending:
