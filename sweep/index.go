@@ -99,11 +99,12 @@ func (x *index) marked(hash uint64) bool {
 	return found && x.marks[i/64]&(1<<(i%64)) != 0
 }
 
-// upTo says how many objects lie up to a key, but for those of its own group.
+// upTo says how many objects lie up to a key of the listing.
 func (x *index) upTo(key string) (n int64) {
 	for _, g := range x.groups {
-		if g.last > key {
-			break
+		if g.last >= key {
+			place := slices.IndexFunc(g.hashes, func(h uint64) bool { return h&^oldBit == x.hash(key) })
+			return n + int64(place) + 1
 		}
 		n += int64(len(g.hashes))
 	}

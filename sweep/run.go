@@ -16,8 +16,8 @@ import (
 // Run sweeps a bucket. The report is valid with an error too: it says what had
 // been done when the run ended, and Stopped why.
 //
-// Errors: ErrConfig for faults of the configuration, all together; ErrTooMany if
-// a cap would be exceeded, before anything beyond it is done; ErrCanceled;
+// Errors: ErrConfig for faults of the configuration, all together; ErrPrecondition
+// if a cap would be exceeded, before anything beyond it is done; ErrCanceled;
 // whatever a source, Found or Checkpoint return; otherwise the storage's kinds.
 // Several runs may go on at once.
 func Run(ctx context.Context, config Config) (Report, error) {
@@ -276,7 +276,7 @@ func (r *run) reference(ctx context.Context, w *window, source Source, key strin
 	}
 	if r.report.Missing+int64(len(w.missing)) >= maxMissing {
 		return &core.Error{
-			Kind: core.ErrTooMany, Op: "sweep", Bucket: r.Bucket.Name(), Detail: fmt.Sprintf("more than %d references have no object", maxMissing),
+			Kind: core.ErrPrecondition, Op: "sweep", Bucket: r.Bucket.Name(), Detail: fmt.Sprintf("more than %d references have no object", maxMissing),
 			Advice: "see whether the references belong to this bucket",
 		}
 	}

@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -211,7 +212,7 @@ func (r *run) exceeds(more int64) error {
 		share, few = defaultMaxShare, fewDeletes
 	}
 	e := &core.Error{
-		Kind: core.ErrTooMany, Op: "sweep", Bucket: r.Bucket.Name(),
+		Kind: core.ErrPrecondition, Op: "sweep", Bucket: r.Bucket.Name(),
 		Advice: "see by a dry run whether they are right, then raise the cap; nothing of these was touched",
 	}
 	switch {
@@ -226,31 +227,43 @@ func (r *run) exceeds(more int64) error {
 }
 
 // act does what is due, a batch at a time. Each object is asked for again first.
+// Wherever it ends, the last checkpoint is behind what has been done.
 func (r *run) act(ctx context.Context, w *window, due []candidate) error {
 	for batch := range slices.Chunk(due, batchSize) {
-		referred, err := r.refersNow(ctx, batch)
+		done, err := r.batch(ctx, batch)
+		if done != "" {
+			r.progress("act", done)
+			if failed := r.checkpointWithin(w, done); failed != nil {
+				return errors.Join(err, failed)
+			}
+		}
 		if err != nil {
-			return err
-		}
-		for _, c := range batch {
-			if err := context.Cause(ctx); err != nil {
-				return &core.Error{Kind: core.ErrCanceled, Op: "sweep", Bucket: r.Bucket.Name(), Err: err}
-			}
-			f, err := r.one(ctx, c, referred[c.key])
-			if err != nil {
-				return err
-			}
-			if err := r.found(f); err != nil {
-				return err
-			}
-		}
-		last := batch[len(batch)-1].key
-		r.progress("act", last)
-		if err := r.checkpointWithin(w, last); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// batch deals with some objects and returns the last key that is done with.
+func (r *run) batch(ctx context.Context, batch []candidate) (done string, err error) {
+	referred, err := r.refersNow(ctx, batch)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range batch {
+		if err := context.Cause(ctx); err != nil {
+			return done, &core.Error{Kind: core.ErrCanceled, Op: "sweep", Bucket: r.Bucket.Name(), Err: err}
+		}
+		f, err := r.one(ctx, c, referred[c.key])
+		if err != nil {
+			return done, err
+		}
+		done = c.key
+		if err := r.found(f); err != nil {
+			return done, err
+		}
+	}
+	return done, nil
 }
 
 // refersNow asks every source that can be asked which of the objects are referred

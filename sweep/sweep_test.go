@@ -351,7 +351,7 @@ func TestACapStopsTheRunBeforeAnythingIsTouched(t *testing.T) {
 		config := f.config(c.action)
 		config.MaxDeletes, config.MaxShare = c.count, c.share
 		report, _, err := run(t, config)
-		wantKind(t, c.name, err, core.ErrTooMany)
+		wantKind(t, c.name, err, core.ErrPrecondition)
 		if report.Stopped == "" || report.Deleted+report.Isolated > 0 {
 			t.Errorf("%s: the report is %+v, want it to say what stopped it", c.name, report)
 		}
@@ -381,7 +381,7 @@ func TestTheDefaultShareSparesSmallBuckets(t *testing.T) {
 		f.save(t, string(rune('c'+i))+".txt")
 	}
 	_, _, err := run(t, c)
-	wantKind(t, "12 of 13", err, core.ErrTooMany)
+	wantKind(t, "12 of 13", err, core.ErrPrecondition)
 }
 
 func TestASourceThatFailsStopsTheRun(t *testing.T) {
