@@ -133,21 +133,29 @@ func (b *Bucket) remove(ctx context.Context, key Key) error {
 }
 
 // Unchanged says whether an object still is the one that was seen, by ETag and
-// time. It asks for a listing of this one key, which tells them of an object
-// stored with SSE-C too.
+// time.
 func (b *Bucket) Unchanged(ctx context.Context, seen Object) (bool, error) {
-	if seen.Key.IsZero() {
-		return false, errNoKey("look at", b.name)
+	now, err := b.stat(ctx, seen.Key, nil)
+	switch {
+	case err == nil && seen.same(now):
+		return true, nil
+	case KindOf(err) == ErrNotFound:
+		return false, nil
+	case err != nil && KindOf(err) != ErrUnsupported:
+		return false, err
 	}
+	// A listing tells of an object that is encrypted with a key of the app's too,
+	// and may tell another ETag of an encrypted one.
 	for now, err := range b.WalkFrom(ctx, WalkOptions{Prefix: seen.Key.s, Page: 1}) {
-		if err != nil {
-			return false, err
-		}
-		// A HEAD request tells the time to the second.
-		return now.Key == seen.Key && now.ETag == seen.ETag &&
-			now.Modified.Truncate(time.Second).Equal(seen.Modified.Truncate(time.Second)), nil
+		return err == nil && seen.same(now), err
 	}
 	return false, nil
+}
+
+// same says whether two descriptions are of one object. A HEAD request tells the
+// time to the second.
+func (o Object) same(as Object) bool {
+	return o.Key == as.Key && o.ETag == as.ETag && o.Modified.Truncate(time.Second).Equal(as.Modified.Truncate(time.Second))
 }
 
 // DeleteUnchanged removes an object if it still is the one that was seen:

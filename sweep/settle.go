@@ -39,10 +39,10 @@ func (r *run) settle(ctx context.Context, w *window) error {
 	if err != nil {
 		return err
 	}
-	if err := r.act(ctx, w, due); err != nil {
+	if err := r.reportMissing(ctx, w.missing); err != nil { // first: a run that goes on looks behind its checkpoint
 		return err
 	}
-	return r.reportMissing(ctx, w.missing)
+	return r.act(ctx, w, due)
 }
 
 // judge looks at every candidate, reports those with which nothing is to be done,

@@ -42,12 +42,16 @@ func setUpOn(t testing.TB, s *s3test.Server, endpoint string) *fixture {
 	return f
 }
 
-func openStore(t testing.TB, s *s3test.Server, endpoint string) *core.Store {
+func openStore(t testing.TB, s *s3test.Server, endpoint string, change ...func(*core.Config)) *core.Store {
 	t.Helper()
-	store, err := core.Open(core.Config{
+	c := core.Config{
 		Endpoint: endpoint, AccessKey: s.AccessKey, SecretKey: core.Secret(s.SecretKey), Region: s.Region,
 		SigningKeys: []core.Secret{"a key for tests, long enough"}, Timeout: 10 * time.Second,
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	store, err := core.Open(c)
 	if err != nil {
 		t.Fatal(err)
 	}
