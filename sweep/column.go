@@ -21,7 +21,7 @@ type document struct {
 // Files write it: a bare key, a document, or an array of either. It refuses what
 // it does not understand: the run must not go on as if that referred to nothing.
 //
-// What could be read in two ways refers to both.
+// A quoted text could be a key in quotes too, and refers to both.
 func columnKeys(text string) ([]string, error) {
 	switch {
 	case text == "":
@@ -34,7 +34,10 @@ func columnKeys(text string) ([]string, error) {
 		return []string{key}, nil
 	case (text[0] == '[' || text[0] == '"') && json.Valid([]byte(text)):
 		keys, err := listedKeys(text)
-		return append(keys, text), err
+		if text[0] == '"' {
+			keys = append(keys, text)
+		}
+		return keys, err
 	}
 	return []string{text}, nil
 }

@@ -38,8 +38,9 @@ func TestLinesAreReadAsColumnsAreWritten(t *testing.T) {
 		{"empty lines, and Windows'", "\na.txt\r\n\n", "", []string{"a.txt"}, ""},
 		{"documents", `{"v":1,"key":"a&\"b.txt","name":"x","size":3}` + "\n", "", []string{`a&"b.txt`}, ""},
 		{"documents as jsonb writes them", `{"v": 1, "key": "a.txt", "size": 3}` + "\n", "", []string{"a.txt"}, ""},
-		{"lists", `["a.txt",{"v":1,"key":"b.txt"},null]` + "\n", "", []string{"a.txt", "b.txt", `["a.txt",{"v":1,"key":"b.txt"},null]`}, ""},
-		{"an empty list", "[]\n", "", []string{"[]"}, ""},
+		{"lists", `["a.txt",{"v":1,"key":"b.txt"},null]` + "\n", "", []string{"a.txt", "b.txt"}, ""},
+		{"a key in quotes", `"a.txt"` + "\n", "", []string{"a.txt", `"a.txt"`}, ""},
+		{"an empty list", "[]\n", "", nil, ""},
 		{"a key that looks like a list", "[draft] a.txt\n", "", []string{"[draft] a.txt"}, ""},
 		{"with an end", "a.txt\nEND\n", "END", []string{"a.txt"}, ""},
 		{"without its end", "a.txt\n", "END", nil, "cut off"},
@@ -189,7 +190,7 @@ func FuzzColumnsAreReadOrRefused(f *testing.F) {
 			return
 		}
 		got, err := collect(sweep.Lines("", strings.NewReader(text+"\n"), "").Keys(t.Context()))
-		if err == nil && len(got) == 0 {
+		if err == nil && len(got) == 0 && text[0] != '[' {
 			t.Errorf("%q refers to nothing, and that is no error", text)
 		}
 		if err != nil && json.Valid([]byte(text)) && utf8.ValidString(text) && text[0] == '"' {
