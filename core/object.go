@@ -24,7 +24,8 @@ type Object struct {
 	// Name is the file name its sender gave it. It is data, never a key.
 	Name string
 	// Size is its length in bytes.
-	Size int64
+	Size  int64
+	saved bool // see SavedHere
 	// Type is its media type, by content.
 	Type string
 	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.
@@ -45,14 +46,7 @@ type Object struct {
 	Modified time.Time
 	// Metadata is the user metadata the app stored with it, names in lower case.
 	Metadata map[string]string
-
-	saved bool
 }
-
-// SavedHere says whether the object was written by this library, as what Stat
-// and Open return tells; what a listing yields does not. Objects that were written
-// by others, and copies of more than 5 GiB, do not have the mark.
-func (o Object) SavedHere() bool { return o.saved }
 
 // ObjectOptions are what S3 can keep with an object or do to it. A field
 // declares them for all its files; one save may override them. The zero value
