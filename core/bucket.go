@@ -163,8 +163,9 @@ func (o Object) same(as Object) bool {
 // once, also under a Txn, and leaves a marker as Delete does.
 //
 // The object is looked at first, and then the storage compares the ETag while it
-// removes (If-Match), so that nothing comes between. MinIO does not compare: an
-// object that is replaced in the moment between the two goes there.
+// removes (If-Match), so that nothing comes between. MinIO does not compare, nor
+// do servers that do not know the condition: an object that is replaced in the
+// moment between the two goes there.
 func (b *Bucket) DeleteUnchanged(ctx context.Context, seen Object) error {
 	at := b.at("delete", seen.Key)
 	same, err := b.Unchanged(ctx, seen)
@@ -185,6 +186,9 @@ func (b *Bucket) DeleteUnchanged(ctx context.Context, seen Object) error {
 		_, err = b.store.send(ctx, u, b.name, r)
 		return err
 	})
+	if notImplemented(err) {
+		return b.remove(ctx, seen.Key)
+	}
 	return ignoreNotFound(err) // an earlier try did it
 }
 

@@ -144,7 +144,8 @@ type window struct {
 	main        index    // what is in its place
 	jail        index    // what is in quarantine by prefix, by the keys it had
 	missing     []absent // what is referred to and was not found
-	before      Report   // when it began
+	known       map[absent]bool
+	before      Report // when it began
 }
 
 // absent is a reference whose object does not exist.
@@ -157,7 +158,7 @@ func (w *window) has(key string) bool {
 
 // look lists the next window.
 func (r *run) look(ctx context.Context, after string) (*window, error) {
-	w := &window{after: after, before: r.report, main: index{seed: r.seed}, jail: index{seed: r.seed}}
+	w := &window{after: after, before: r.report, known: map[absent]bool{}, main: index{seed: r.seed}, jail: index{seed: r.seed}}
 	for _, prefix := range r.scope.listed {
 		if after > prefix && !strings.HasPrefix(after, prefix) {
 			continue // it lies before
@@ -266,7 +267,8 @@ func (r *run) reference(ctx context.Context, w *window, source Source, key strin
 		r.progress("references", "")
 	}
 	listed := w.main.mark(key)
-	if w.jail.mark(key) || listed || !r.CheckMissing {
+	a := absent{key, source.Name}
+	if w.jail.mark(key) || listed || !r.CheckMissing || w.known[a] {
 		return nil
 	}
 	// It may be new, or lie where the run does not look. Only storage knows.
@@ -280,7 +282,7 @@ func (r *run) reference(ctx context.Context, w *window, source Source, key strin
 			Advice: "see whether the references belong to this bucket",
 		}
 	}
-	w.missing = append(w.missing, absent{key, source.Name})
+	w.missing, w.known[a] = append(w.missing, a), true
 	return nil
 }
 

@@ -121,8 +121,8 @@ func (r *run) candidate(ctx context.Context, o core.Object) (c candidate, found 
 	switch {
 	case core.KindOf(err) == core.ErrNotFound:
 		return c, false, nil
-	case core.KindOf(err) == core.ErrUnsupported && (r.Isolation == ByPrefix || r.Action == Delete):
-		return c, true, nil // it has no tags at all
+	case core.KindOf(err) == core.ErrUnsupported:
+		return c, true, nil // a storage without tags: nothing there is pending, nor in quarantine by tag
 	case err != nil:
 		return c, false, err
 	}
@@ -297,13 +297,13 @@ func (r *run) one(ctx context.Context, c candidate, referred bool) (Finding, err
 	case referred && !c.superseded:
 		r.report.Kept++
 		return c.finding(Kept, "a row refers to it again"), nil
-	case c.kind == Pending:
+	case c.kind == Pending && !c.Key.IsLock():
 		removed, err := r.Bucket.RemovePending(ctx, c.Key)
-		if err == nil && !removed && !c.Key.IsLock() {
+		if err == nil && !removed {
 			err = &core.Error{Kind: core.ErrPrecondition, Op: "expire", Bucket: r.Bucket.Name(), Key: c.key}
 		}
 		return r.settled(c, Deleted, err)
-	case c.kind == Quarantined || r.Action == Delete:
+	case c.kind != Orphan || r.Action == Delete:
 		return r.settled(c, Deleted, r.Bucket.DeleteUnchanged(ctx, c.Object))
 	}
 	return r.settled(c, Isolated, r.isolate(ctx, c))
