@@ -268,7 +268,7 @@ func (r *run) reference(ctx context.Context, w *window, source Source, key strin
 	}
 	listed := w.main.mark(key)
 	a := absent{key, source.Name}
-	if w.jail.mark(key) || listed || !r.CheckMissing || w.known[a] {
+	if w.jail.mark(key) || listed || !r.CheckMissing || source.Optional || w.known[a] {
 		return nil
 	}
 	// It may be new, or lie where the run does not look. Only storage knows.

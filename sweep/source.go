@@ -36,6 +36,9 @@ type Source struct {
 	// in the order of their bytes. It takes the place of Keys, and is called for
 	// each stretch of the bucket after that was listed. It needs Refers.
 	Between func(ctx context.Context, after, upto string) iter.Seq2[string, error]
+	// Optional says that a key need not have an object: it keeps one, and is not
+	// reported as missing.
+	Optional bool
 	// Refers returns those of the keys that are referred to now. Where it is set,
 	// each object is asked for again right before it is touched, and each missing
 	// one before it is reported.
@@ -140,11 +143,12 @@ func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) 
 const maxManifest = 64 << 20
 
 // Manifest is a Source of the static files that a manifest in the swept bucket
-// names, as Django's ManifestStaticFilesStorage writes it (staticfiles.json): the
-// files as they were named, those with a hash in their names, and itself. Names
-// are below the manifest's own folder.
+// names, as package static and Django's ManifestStaticFilesStorage write it
+// (staticfiles.json): the files as they were named, those with a hash in their
+// names, their variants (.br, .gz), and itself. Names are below the manifest's own
+// folder. It is Optional, since which of these there are is not written down.
 func Manifest(bucket *core.Bucket, manifest core.Key) Source {
-	return Source{Name: manifest.String(), Keys: func(ctx context.Context) iter.Seq2[string, error] {
+	return Source{Name: manifest.String(), Optional: true, Keys: func(ctx context.Context) iter.Seq2[string, error] {
 		return func(yield func(string, error) bool) {
 			paths, err := readManifest(ctx, bucket, manifest)
 			if err != nil {
@@ -155,8 +159,10 @@ func Manifest(bucket *core.Bucket, manifest core.Key) Source {
 				return
 			}
 			for name, hashed := range paths {
-				if !yield(path.Join(manifest.Dir(), name), nil) || !yield(path.Join(manifest.Dir(), hashed), nil) {
-					return
+				for _, kept := range []string{name, hashed, hashed + ".br", hashed + ".gz"} {
+					if !yield(path.Join(manifest.Dir(), kept), nil) {
+						return
+					}
 				}
 			}
 		}
