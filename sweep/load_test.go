@@ -44,10 +44,14 @@ func (l *load) lose(key string) {
 func (l *load) work(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	var rows, open []string
+	var first time.Time // of those open
 	defer func() { l.rows.add(open...) }()
 	for l.done.Add(1) <= l.total.Load() {
 		switch n := random.IntN(10); {
 		case n < 6 || len(rows) == 0: // a new row
+			if len(open) == 0 {
+				first = time.Now()
+			}
 			open = append(open, l.store(t))
 		case n < 7: // a new row, whose transaction is rolled back by a crash
 			l.lose(l.store(t))
@@ -64,7 +68,7 @@ func (l *load) work(t *testing.T, seed uint64) {
 			l.lose(rows[i])
 			rows = append(rows[:i], rows[i+1:]...)
 		}
-		if len(open) > 5 {
+		if len(open) > 5 || (len(open) > 0 && time.Since(first) > time.Second) { // on a slow machine no row may be as late as the age
 			l.rows.add(open...)
 			rows, open = append(rows, open...), nil
 		}
