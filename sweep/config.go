@@ -121,8 +121,9 @@ type Config struct {
 	// MaxDeletes is how many objects a run may delete or put into quarantine.
 	// Default 10,000. A run that would exceed it stops before that.
 	MaxDeletes int
-	// MaxShare is the same as a share of the objects listed, up to 1. Default 0.1,
-	// which does not apply to the first ten objects.
+	// MaxShare is the same as a share of the objects listed so far, those in
+	// quarantine included, up to 1. Default 0.1, which does not apply to the first
+	// ten objects.
 	MaxShare float64
 	// CheckMissing also reports references whose object does not exist.
 	CheckMissing bool

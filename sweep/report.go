@@ -85,6 +85,8 @@ type Report struct {
 	Listed     int64 `json:"listed"`
 	Young      int64 `json:"young"`
 	References int64 `json:"references"`
+	// InQuarantine are the objects in quarantine by prefix, which are not Listed.
+	InQuarantine int64 `json:"in_quarantine"`
 
 	// Orphans are the app's objects without a reference, those in quarantine
 	// included, and OrphanBytes their size. Foreign are the other objects without a

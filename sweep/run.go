@@ -217,6 +217,7 @@ func (r *run) lookInside(ctx context.Context, w *window) error {
 			if !w.has(key) {
 				break
 			}
+			r.report.InQuarantine++
 			if err := w.jail.add(prefix, w.after, key, o, oldBit); err != nil {
 				return err
 			}
@@ -304,9 +305,9 @@ func (r *run) isMissing(ctx context.Context, text string) (bool, error) {
 
 // stat is Bucket.Stat, with the key of a field that encrypts with one of its own.
 func (r *run) stat(ctx context.Context, key core.Key) (core.Object, error) {
-	for _, f := range r.Fields {
-		if f.Config().Options.Encryption != nil && strings.HasPrefix(key.String(), staticPrefix(f)) {
-			o, err := f.Stat(ctx, key)
+	for _, k := range r.scope.keyed {
+		if strings.HasPrefix(key.String(), k.prefix) {
+			o, err := k.field.Stat(ctx, key)
 			if core.KindOf(err) != core.ErrUnsupported {
 				return o, err
 			}

@@ -15,6 +15,13 @@ import (
 type scope struct {
 	listed []string // what is listed: sorted, none below another
 	owned  []string // below these every object is the app's
+	keyed  []keyed
+}
+
+// keyed is a field that may encrypt with a key of its own, and where its files are.
+type keyed struct {
+	field  *core.Field
+	prefix string
 }
 
 // newScope derives it from the declarations, and refuses what would take another
@@ -28,6 +35,11 @@ func newScope(c Config) (scope, error) {
 	}
 	allowed = append(allowed, c.Owned...)
 	s := scope{listed: within(allowed, c.Prefix), owned: c.Owned}
+	for i, f := range c.Fields {
+		if f.Config().Options.Encryption != nil {
+			s.keyed = append(s.keyed, keyed{f, allowed[i]})
+		}
+	}
 	if len(s.listed) == 0 {
 		return scope{}, configError(fmt.Errorf(
 			"no field has files in the bucket %s below %q: declare the fields, or say in Owned which prefixes are the app's", c.Bucket.Name(), c.Prefix))

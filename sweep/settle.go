@@ -206,7 +206,7 @@ func (c candidate) capped() bool { return !c.referred && c.kind != Pending }
 
 // exceeds says whether so many more objects would exceed a cap.
 func (r *run) exceeds(more int64) error {
-	total := r.report.Isolated + r.report.Deleted + more
+	total, all := r.report.Isolated+r.report.Deleted+more, r.report.Listed+r.report.InQuarantine
 	share, few := r.MaxShare, int64(0)
 	if share == 0 {
 		share, few = defaultMaxShare, fewDeletes
@@ -219,8 +219,8 @@ func (r *run) exceeds(more int64) error {
 	case total > int64(r.MaxDeletes):
 		e.Detail = fmt.Sprintf("%d objects or more are to go, the most is %d", total, r.MaxDeletes)
 		return e
-	case total > few && float64(total) > share*float64(r.report.Listed):
-		e.Detail = fmt.Sprintf("%d or more of %d objects are to go, the most is a share of %g", total, r.report.Listed, share)
+	case total > few && float64(total) > share*float64(all):
+		e.Detail = fmt.Sprintf("%d or more of %d objects are to go, the most is a share of %g", total, all, share)
 		return e
 	}
 	return nil
