@@ -308,7 +308,8 @@ func (r *run) stat(ctx context.Context, key core.Key) (core.Object, error) {
 	for _, k := range r.scope.keyed {
 		if strings.HasPrefix(key.String(), k.prefix) {
 			o, err := k.field.Stat(ctx, key)
-			if core.KindOf(err) != core.ErrUnsupported {
+			// What is encrypted with another key, or not at all, is refused.
+			if kind := core.KindOf(err); kind != core.ErrUnsupported && kind != core.ErrDenied {
 				return o, err
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/minio/minio-go/v7/pkg/encrypt"
+
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/sweep"
@@ -92,4 +94,44 @@ func TestARunThatCouldDoHarmIsRefused(t *testing.T) {
 	wantKind(t, "a request's transaction", err, core.ErrConfig)
 	_, err = sweep.Restore(t.Context(), sweep.RestoreConfig{})
 	wantKind(t, "no bucket", err, core.ErrConfig)
+}
+
+func TestObjectsEncryptedWithAKeyOfTheApps(t *testing.T) {
+	t.Parallel()
+	s := s3test.StartOwn(t, s3test.Options{TLS: true, Engine: s3test.MinIO})
+	store := openStore(t, s, s.Endpoint, func(c *core.Config) { c.UseHTTPS, c.CAFile = true, s.CAFile })
+	customer, err := encrypt.NewSSEC([]byte("a key of exactly 32 bytes length"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := s.Bucket(t)
+	secret := store.Field(core.FieldConfig{Name: "secret", Bucket: bucket, UploadTo: core.Prefix("secret", core.KeepName), Options: core.ObjectOptions{Encryption: customer}})
+	plain := store.Field(core.FieldConfig{Name: "plain", Bucket: bucket, UploadTo: core.Prefix("plain", core.KeepName)})
+	for _, name := range []string{"live.txt", "orphan.txt"} {
+		for _, field := range []*core.Field{secret, plain} {
+			if _, err := field.Save(t.Context(), core.Upload{Body: strings.NewReader("content"), Name: name}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// Written with a key nobody here has.
+	other := store.Bucket(bucket)
+	foreign, err := encrypt.NewSSEC([]byte("quite another key, 32 bytes long"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.Save(t.Context(), "secret/foreign.txt", core.Upload{Body: strings.NewReader("x"), Options: core.ObjectOptions{Encryption: foreign}}); err != nil {
+		t.Fatal(err)
+	}
+	rows := newTable("plain/live.txt", "secret/live.txt", "secret/gone.txt")
+	config := sweep.Config{
+		Bucket: secret.Bucket(), References: []sweep.Source{rows.source("rows")}, MaxShare: 1, CheckMissing: true, Now: in(48 * time.Hour), Action: sweep.Delete,
+	}
+	_, found := mustRun(t, config)
+	wantOutcomes(t, found, map[string]string{
+		"plain/orphan.txt": "orphan deleted", "secret/orphan.txt": "orphan deleted",
+		"secret/foreign.txt": "foreign reported", "secret/gone.txt": "missing reported",
+	})
+	f := &fixture{server: s, bucket: other}
+	f.wantObjects(t, "afterwards", "plain/live.txt", "secret/foreign.txt", "secret/live.txt")
 }
