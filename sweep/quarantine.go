@@ -71,7 +71,7 @@ type RestoreConfig struct {
 // not touch what a run has deleted. Errors: ErrConfig, and the storage's kinds.
 func Restore(ctx context.Context, c RestoreConfig) (restored int, err error) {
 	if c.Bucket == nil {
-		return 0, configError(errors.New("Bucket is missing"))
+		return 0, configError(errors.New("the Bucket is missing"))
 	}
 	if core.TxnFrom(ctx) != nil {
 		return 0, configError(errors.New("the context has a file transaction: hand in another"))

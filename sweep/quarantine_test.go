@@ -47,7 +47,9 @@ func TestQuarantineByTag(t *testing.T) {
 		{"a purge deletes at its end", 10 * day, sweep.Purge, nil, map[string]string{"files/orphan.txt": "quarantined deleted"}, all[:2]},
 		{
 			"an old quarantine begins anew", 30 * day, sweep.Purge,
-			func() { f.rows.remove("files/claimed.txt") }, map[string]string{"files/claimed.txt": "orphan isolated"}, all[:2],
+			func() { f.rows.remove("files/claimed.txt") },
+			map[string]string{"files/claimed.txt": "orphan isolated"},
+			all[:2],
 		},
 		{"and then ends", 37 * day, sweep.Purge, nil, map[string]string{"files/claimed.txt": "quarantined deleted"}, all[1:2]},
 	} {

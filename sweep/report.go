@@ -29,15 +29,15 @@ const (
 type Outcome string
 
 const (
-	// Reported: a dry run, or there is nothing to be done about it.
+	// Reported is all that was done: it was a dry run, or there is nothing to be done about it.
 	Reported Outcome = "reported"
-	// Isolated: it was put into quarantine.
+	// Isolated says that it was put into quarantine.
 	Isolated Outcome = "isolated"
-	// Deleted: it is gone; in a versioned bucket a delete marker hides it.
+	// Deleted says that it is gone; in a versioned bucket a delete marker hides it.
 	Deleted Outcome = "deleted"
-	// Restored: it was taken out of quarantine.
+	// Restored says that it was taken out of quarantine.
 	Restored Outcome = "restored"
-	// Kept: it was let alone, and Why says why.
+	// Kept says that it was let alone; Why says why.
 	Kept Outcome = "kept"
 )
 

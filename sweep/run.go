@@ -47,7 +47,7 @@ type run struct {
 
 func newRun(ctx context.Context, config Config) (*run, error) {
 	if config.Bucket == nil {
-		return nil, configError(errors.New("Bucket is missing"))
+		return nil, configError(errors.New("the Bucket is missing"))
 	}
 	c := config.withDefaults()
 	faults := c.faults()

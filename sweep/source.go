@@ -129,7 +129,7 @@ func readLines(ctx context.Context, r io.Reader, end string, yield func(string, 
 }
 
 // wholeLines is bufio.ScanLines, but refuses a last line that is cut off.
-func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) {
+func wholeLines(data []byte, atEOF bool) (advance int, token []byte, err error) { //nolint:revive // a bufio.SplitFunc
 	if i := bytes.IndexByte(data, '\n'); i >= 0 {
 		return i + 1, bytes.TrimSuffix(data[:i], []byte{'\r'}), nil
 	}

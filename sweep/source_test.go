@@ -136,7 +136,7 @@ func TestAManifestRefersToStaticFiles(t *testing.T) {
 }
 
 // attachments is a field of several files, to see what fieldtype writes.
-type attachments struct{ field *core.Field }
+type attachments struct{}
 
 var attachmentsField *core.Field
 

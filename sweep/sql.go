@@ -24,7 +24,7 @@ const (
 	SQLite Dialect = iota
 	// Postgres quotes with "…" and takes $1.
 	Postgres
-	// MySQL, and MariaDB: quotes with `…` and takes ?.
+	// MySQL is MariaDB's too: it quotes with `…` and takes ?.
 	MySQL
 )
 
