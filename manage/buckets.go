@@ -103,7 +103,7 @@ func (c *commands) plan(cmd *cobra.Command, storages []Storage) error {
 			continue
 		}
 		for _, d := range p.Differences {
-			_ = out.row(out.mark(planWord(d)), d.Bucket, string(d.Aspect), shown(d.Message))
+			_ = out.row(out.mark(planWord(d)), d.Bucket, string(d.Aspect), plain(d.Message))
 		}
 		if len(p.Differences) == 0 && err == nil {
 			_ = out.row(out.mark("ok"), s.Name+": "+count(len(s.Store.Buckets()), "bucket")+" as declared")
@@ -170,10 +170,10 @@ func (c *commands) init(cmd *cobra.Command, storages []Storage, silenced bool) e
 			continue
 		}
 		for _, d := range report.Done {
-			_ = out.row(out.mark("done"), d.Bucket, string(d.Aspect), shown(d.Message))
+			_ = out.row(out.mark("done"), d.Bucket, string(d.Aspect), plain(d.Message))
 		}
 		for _, d := range report.Unsupported {
-			_ = out.row(out.mark("unsupported"), d.Bucket, string(d.Aspect), shown(d.Message))
+			_ = out.row(out.mark("unsupported"), d.Bucket, string(d.Aspect), plain(d.Message))
 		}
 		if err == nil {
 			_ = out.align()
@@ -234,7 +234,7 @@ func (c *commands) check(cmd *cobra.Command, storages []Storage) error {
 				_ = out.row(out.mark("ok"), b.Bucket, accessOf(s.Store.Bucket(b.Bucket)), b.Latency.Duration().Round(time.Millisecond/10).String())
 				continue
 			}
-			_ = out.row(out.mark("failed"), b.Bucket, string(b.Reason), b.Detail)
+			_ = out.row(out.mark("failed"), b.Bucket, string(b.Reason), plain(b.Detail))
 		}
 		if len(h.Buckets) == 0 {
 			_ = out.row(out.mark("ok"), s.Name+": no bucket is declared")

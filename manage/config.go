@@ -91,7 +91,7 @@ func Command(config Config) *cobra.Command {
 	flags.BoolVar(&c.json, "json", false, "JSON on standard output; the default where that is no terminal (--json=false: text)")
 	flags.BoolVarP(&c.quiet, "quiet", "q", false, "no progress and no notices")
 	root.AddCommand(
-		c.initCommand(), c.checkCommand(),
+		c.initCommand(), c.checkCommand(), c.doctorCommand(), c.policyCommand(),
 		c.lsCommand(), c.statCommand(), c.putCommand(), c.getCommand(), c.rmCommand(), c.urlCommand(),
 	)
 	for _, extra := range config.Commands {

@@ -126,14 +126,14 @@ func (o *output) end(err error) error {
 	return errors.Join(err, o.flush())
 }
 
-// mark is a word that says how something is, in a colour of equal width where
-// the terminal takes colours.
+// mark is a word that says how something is, in a colour where the terminal takes
+// colours. All of them count as much in columns.
 func (o *output) mark(word string) string {
 	if !o.paint {
 		return word
 	}
 	colour := "33" // yellow
-	switch word {
+	switch strings.TrimSpace(word) {
 	case "ok", "done":
 		colour = "32" // green
 	case "failed":
