@@ -32,6 +32,7 @@ type shell struct {
 	dir     string
 	env     map[string]string
 	client  *minio.Client
+	buckets []string // to be removed
 }
 
 // newShell returns a shell whose environment names the server and a private and
@@ -48,6 +49,7 @@ func newShell(t *testing.T) *shell {
 		"MINIO_PRIVATE_BUCKETS": "private-" + suffix, "MINIO_PUBLIC_BUCKETS": "public-" + suffix,
 		"GORACE": os.Getenv("GORACE"),
 	}
+	s.buckets = []string{s.private(), s.public()}
 	t.Cleanup(s.removeBuckets)
 	return s
 }
@@ -73,7 +75,7 @@ func ready(t *testing.T) *shell {
 func (s *shell) removeBuckets() {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	for _, bucket := range []string{s.private(), s.public()} {
+	for _, bucket := range s.buckets {
 		for o := range s.client.ListObjectsIter(ctx, bucket, minio.ListObjectsOptions{Recursive: true}) {
 			_ = s.client.RemoveObject(ctx, bucket, o.Key, minio.RemoveObjectOptions{})
 		}
