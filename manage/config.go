@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/sweep"
 )
 
 // Config says what the commands work on. Storages or Load is required.
@@ -26,6 +27,10 @@ type Config struct {
 	// it is called once, when the flags are parsed and a command first needs them.
 	// All that is wrong should be in its one error, of kind core.ErrConfig.
 	Load func(ctx context.Context) ([]Storage, error)
+	// Database, if set, lets sweep read references from a database that the
+	// environment names: it opens one by its URL. The errors it returns must not
+	// hold the URL, which may have a password.
+	Database DatabaseOpener
 	// Commands are more commands, of the app's own.
 	Commands []Extra
 }
@@ -37,6 +42,9 @@ type Storage struct {
 	Name string
 	// Store is the open store, with all its buckets and fields declared.
 	Store *core.Store
+	// Sweeps say what sweep may sweep, a bucket each, and where its references come
+	// from. What its flags say goes before their Action, limits and prefix.
+	Sweeps []sweep.Config
 	// Static are the sets of static files that collectstatic publishes.
 	Static []StaticSet
 }
@@ -93,6 +101,7 @@ func Command(config Config) *cobra.Command {
 	root.AddCommand(
 		c.initCommand(), c.checkCommand(), c.doctorCommand(), c.policyCommand(),
 		c.lsCommand(), c.statCommand(), c.putCommand(), c.getCommand(), c.rmCommand(), c.urlCommand(),
+		c.sweepCommand(),
 	)
 	for _, extra := range config.Commands {
 		root.AddCommand(c.extraCommand(extra))

@@ -66,7 +66,7 @@ func (c *commands) listBuckets(cmd *cobra.Command) error {
 
 // list prints what is at and below a place. What is neither an object nor a
 // folder is not found; an empty bucket is no failure.
-func (c *commands) list(cmd *cobra.Command, p place, recursive bool) error { //nolint:revive // --recursive is a flag
+func (c *commands) list(cmd *cobra.Command, p place, recursive bool) error {
 	l := &listing{out: results(cmd)}
 	err := l.itself(cmd.Context(), p)
 	switch {

@@ -118,7 +118,7 @@ func (w standardOutput) Write(b []byte) (int, error) {
 	return n, err
 }
 
-var errReaderGone = errors.New("what read standard output went away") //nolint:gochecknoglobals // a sentinel
+var errReaderGone = errors.New("what read standard output went away")
 
 // end writes what is held back and returns what went wrong, the command's own
 // error first.
@@ -159,6 +159,7 @@ func shownTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05"
 type event struct {
 	Event     string `json:"event"`
 	Command   string `json:"command,omitempty"`
+	Phase     string `json:"phase,omitempty"`
 	Done      *int64 `json:"done,omitempty"`
 	Total     *int64 `json:"total,omitempty"`
 	Unit      string `json:"unit,omitempty"`

@@ -25,13 +25,16 @@ const (
 	inObjects unit = "objects"
 	inFiles   unit = "files"
 	inBuckets unit = "buckets"
+
+	inReferences unit = "references"
+	inUploads    unit = "uploads"
 )
 
 // progress tells standard error how far a command is: as a bar on a terminal, as
 // JSON lines otherwise, at most one a second and one at the end. A nil one tells
 // nothing. Safe for concurrent use.
 type progress struct {
-	mu    sync.Mutex
+	mu sync.Mutex
 
 	drawing *mpb.Progress // and
 	bar     *mpb.Bar      // or
@@ -89,6 +92,13 @@ func (p *progress) draw(w io.Writer, doing string, in unit, total int64) {
 		mpb.PrependDecorators(decor.Name(doing+" ")),
 		mpb.AppendDecorators(decor.Name(" "), share, decor.Name(" "), count, decor.Name(" "), speed),
 	)
+}
+
+// named says which part of a command's work it is about.
+func (p *progress) named(phase string) {
+	if p != nil {
+		p.event.Phase = phase
+	}
 }
 
 // at says that so much is done.

@@ -73,9 +73,7 @@ func (c *commands) removeObjects(cmd *cobra.Command, places []place, f *rmFlags)
 	if len(objects) == 1 {
 		question = "Remove " + shown(places[0].String()) + " (" + shownSize(objects[0].Size) + ")?"
 	}
-	if err := c.confirm(cmd, f, question+" [y/N] ", func(answer string) bool {
-		return strings.EqualFold(answer, "y") || strings.EqualFold(answer, "yes")
-	}); err != nil {
+	if err := c.confirm(cmd, f, question+" [y/N] ", agreed); err != nil {
 		return err
 	}
 	out := results(cmd)

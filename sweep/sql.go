@@ -132,7 +132,9 @@ func newQueries(c SQLColumn) (queries, error) {
 		names[i] = c.Dialect.quote(name)
 	}
 	last := len(names) - 1
-	return queries{dialect: c.Dialect, keysOnly: c.KeysOnly, table: strings.Join(names[:last], "."), column: names[last]}, nil
+	// The column is named with its table: SQLite takes a quoted name alone that is
+	// no column for a text, which every row would then have.
+	return queries{dialect: c.Dialect, keysOnly: c.KeysOnly, table: strings.Join(names[:last], "."), column: strings.Join(names, ".")}, nil
 }
 
 // identifier says whether a name can be quoted safely everywhere.

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	p := &program{}
-	root := manage.Command(manage.Config{Load: p.load, Version: version()})
+	root := manage.Command(manage.Config{Load: p.load, Database: openDatabase, Version: version()})
 	p.flags(root)
 	os.Exit(manage.Main(context.Background(), root))
 }
