@@ -64,7 +64,7 @@ func (c *commands) place(cmd *cobra.Command, text string) (place, error) {
 	if err != nil {
 		return place{}, usageError(cmd, "%q: %w", text, err)
 	}
-	storage, err := c.one(cmd.Context())
+	storage, err := c.one(cmd)
 	if err != nil {
 		return place{}, err
 	}

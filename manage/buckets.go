@@ -66,7 +66,7 @@ func (c *commands) initCommand() *cobra.Command {
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c.quiet = c.quiet || silenced
-			storages, err := c.selected(cmd.Context())
+			storages, err := c.selected(cmd)
 			if err != nil {
 				return err
 			}
@@ -201,7 +201,7 @@ func (c *commands) checkCommand() *cobra.Command {
 			"code is 1 where one cannot be used.",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			storages, err := c.selected(cmd.Context())
+			storages, err := c.selected(cmd)
 			if err != nil {
 				return err
 			}

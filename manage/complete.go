@@ -31,10 +31,11 @@ func (c *commands) completeStorages(cmd *cobra.Command, _ []string, _ string) ([
 // completeAddress offers the declared buckets, and below one what it holds.
 func (c *commands) completeAddress(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 	silent := cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
-	storage, err := c.one(cmd.Context())
+	storages, err := c.named(cmd.Context())
 	if err != nil {
 		return nil, silent
 	}
+	storage := storages[0]
 	bucket, key, inside := strings.Cut(typed, "/")
 	if !inside {
 		var names []string

@@ -24,9 +24,10 @@ type Config struct {
 	// --storage names no other.
 	Storages []Storage
 	// Load returns the storages, in place of Storages, where they depend on flags:
-	// it is called once, when the flags are parsed and a command first needs them.
-	// All that is wrong should be in its one error, of kind core.ErrConfig.
-	Load func(ctx context.Context) ([]Storage, error)
+	// it is called once, when the flags are parsed and a command first needs them,
+	// with what --storage says, or "". All that is wrong should be in its one error,
+	// of kind core.ErrConfig.
+	Load func(ctx context.Context, storage string) ([]Storage, error)
 	// Database, if set, lets sweep read references from a database that the
 	// environment names: it opens one by its URL. The errors it returns must not
 	// hold the URL, which may have a password.
@@ -42,6 +43,9 @@ type Storage struct {
 	Name string
 	// Store is the open store, with all its buckets and fields declared.
 	Store *core.Store
+	// Notices are told to the user once, on standard error: what the configuration
+	// says without effect.
+	Notices []string
 	// Sweeps say what sweep may sweep, a bucket each, and where its references come
 	// from. What its flags say goes before their Action, limits and prefix.
 	Sweeps []sweep.Config
@@ -119,7 +123,8 @@ type commands struct {
 	json, quiet bool
 	fault       error
 
-	load     sync.Once
+	load, told sync.Once
+
 	storages []Storage
 	failed   error
 }
@@ -129,17 +134,17 @@ func (c *commands) all(ctx context.Context) ([]Storage, error) {
 	c.load.Do(func() {
 		c.storages, c.failed = c.config.Storages, c.fault
 		if c.config.Load != nil && c.failed == nil {
-			c.storages, c.failed = c.config.Load(ctx)
+			c.storages, c.failed = c.config.Load(ctx, c.storage)
 		}
 		if c.failed == nil {
-			c.storages, c.failed = named(c.storages)
+			c.storages, c.failed = complete(c.storages)
 		}
 	})
 	return c.storages, c.failed
 }
 
-// named fills in names and finds what is missing or there twice.
-func named(storages []Storage) ([]Storage, error) {
+// complete fills in names and finds what is missing or there twice.
+func complete(storages []Storage) ([]Storage, error) {
 	if len(storages) == 0 {
 		return nil, configError(errors.New("there is no storage: give Config.Storages or Load one"))
 	}
@@ -166,7 +171,20 @@ func named(storages []Storage) ([]Storage, error) {
 }
 
 // selected returns the storages that --storage names: all where it is not given.
-func (c *commands) selected(ctx context.Context) ([]Storage, error) {
+func (c *commands) selected(cmd *cobra.Command) ([]Storage, error) {
+	all, err := c.named(cmd.Context())
+	c.told.Do(func() {
+		for _, s := range all {
+			for _, notice := range s.Notices {
+				c.notice(cmd, "%s: %s", s.Name, notice)
+			}
+		}
+	})
+	return all, err
+}
+
+// named is selected without the notices, as completion needs it.
+func (c *commands) named(ctx context.Context) ([]Storage, error) {
 	all, err := c.all(ctx)
 	if err != nil || c.storage == "" {
 		return all, err
@@ -182,8 +200,8 @@ func (c *commands) selected(ctx context.Context) ([]Storage, error) {
 }
 
 // one returns the storage that --storage names: the first where it is not given.
-func (c *commands) one(ctx context.Context) (Storage, error) {
-	some, err := c.selected(ctx)
+func (c *commands) one(cmd *cobra.Command) (Storage, error) {
+	some, err := c.selected(cmd)
 	if err != nil {
 		return Storage{}, err
 	}
@@ -197,7 +215,7 @@ func (c *commands) extraCommand(extra Extra) *cobra.Command {
 	}
 	cmd := *extra.Command // the app's own stays as it is
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		storage, err := c.one(cmd.Context())
+		storage, err := c.one(cmd)
 		if err != nil {
 			return err
 		}

@@ -32,7 +32,7 @@ func (c *commands) doctorCommand() *cobra.Command {
 			"removed again; with --read-only nothing is written.",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			storages, err := c.selected(cmd.Context())
+			storages, err := c.selected(cmd)
 			if err != nil {
 				return err
 			}
@@ -129,7 +129,7 @@ func (c *commands) policyCommand() *cobra.Command {
 			"--plan reads, --scope setup what init does. Storage is not asked.",
 		Args: arguments(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			storage, err := c.one(cmd.Context())
+			storage, err := c.one(cmd)
 			if err != nil {
 				return err
 			}

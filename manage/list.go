@@ -43,7 +43,7 @@ func (c *commands) lsCommand() *cobra.Command {
 }
 
 func (c *commands) listBuckets(cmd *cobra.Command) error {
-	storages, err := c.selected(cmd.Context())
+	storages, err := c.selected(cmd)
 	if err != nil {
 		return err
 	}

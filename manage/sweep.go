@@ -89,7 +89,7 @@ func (c *commands) sweepCommand() *cobra.Command {
 			if err := f.prepare(cmd); err != nil {
 				return err
 			}
-			if f.storage, err = c.one(cmd.Context()); err != nil {
+			if f.storage, err = c.one(cmd); err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, f.close()) }()

@@ -123,3 +123,42 @@ func TestWrongCallsEndWith2(t *testing.T) {
 		})
 	}
 }
+
+func TestTheConfigurationMayBeAFileOfSeveralStorages(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	media := s.public() + "-media"
+	s.buckets = append(s.buckets, media)
+	for _, name := range []string{"MINIO_ENDPOINT", "MINIO_ACCESS_KEY", "MINIO_USE_HTTPS", "MINIO_REGION", "MINIO_SECRET_KEY"} {
+		s.env["SHOP_"+strings.TrimPrefix(name, "MINIO_")] = s.env[name]
+		delete(s.env, name)
+	}
+	s.write("storage.yaml", `
+MINIO_ENDPOINT: ${SHOP_ENDPOINT}
+MINIO_USE_HTTPS: false
+MINIO_ACCESS_KEY: ${SHOP_ACCESS_KEY}
+MINIO_SECRET_KEY: ${SHOP_SECRET_KEY}
+MINIO_REGION: ${SHOP_REGION}
+MINIO_FRUIT: bananas
+STORAGES:
+  archive: {OPTIONS: {MINIO_PRIVATE_BUCKETS: [`+s.private()+`]}}
+  default: {OPTIONS: {MINIO_PUBLIC_BUCKETS: [`+media+`]}}
+`)
+	delete(s.env, "MINIO_PRIVATE_BUCKETS")
+	delete(s.env, "MINIO_PUBLIC_BUCKETS")
+
+	s.run("check", "--config", "absent.yaml").failsWith(2, "configuration")
+	s.run("check", "--config", "storage.yaml").failsWith(2, "configuration").says("storage.yaml:7:1: MINIO_FRUIT is not").hides("bananas")
+	s.write("storage.yaml", strings.ReplaceAll(s.read("storage.yaml"), "MINIO_FRUIT: bananas\n", ""))
+	both := s.run("init", "--config", "storage.yaml").wants(0).results()
+	if len(both) != 2 || both[0]["storage"] != "default" || both[1]["storage"] != "archive" {
+		t.Errorf("init reports %v, want default first, then archive", both)
+	}
+	s.env["FILEFIELD_CONFIG"] = "storage.yaml"
+	s.run("ls", "--storage", "archive").wants(0).says(s.private()).hides(media)
+	s.run("check", "--storage", "archiv").failsWith(2, "configuration").says("it is one of default, archive")
+	s.run("check", "--storage", "archive", "--endpoint", "127.0.0.1:1").wants(1)
+	s.run("check", "--storage", "default", "--endpoint", s.server.Endpoint).wants(0)
+	s.env["MINIO_ENDPIONT"] = "typo"
+	s.run("ls").failsWith(2, "configuration").says("MINIO_ENDPOINT")
+}

@@ -49,7 +49,7 @@ func newShell(t *testing.T) *shell {
 		"MINIO_PRIVATE_BUCKETS": "private-" + suffix, "MINIO_PUBLIC_BUCKETS": "public-" + suffix,
 		"GORACE": os.Getenv("GORACE"),
 	}
-	s.buckets = []string{s.private(), s.public()}
+	s.buckets = []string{s.env["MINIO_PRIVATE_BUCKETS"], s.env["MINIO_PUBLIC_BUCKETS"]}
 	t.Cleanup(s.removeBuckets)
 	return s
 }
@@ -61,8 +61,8 @@ func (s *shell) of(t *testing.T) *shell {
 	return &c
 }
 
-func (s *shell) private() string { return s.env["MINIO_PRIVATE_BUCKETS"] }
-func (s *shell) public() string  { return s.env["MINIO_PUBLIC_BUCKETS"] }
+func (s *shell) private() string { return s.buckets[0] }
+func (s *shell) public() string  { return s.buckets[1] }
 
 // ready is newShell with its buckets made.
 func ready(t *testing.T) *shell {

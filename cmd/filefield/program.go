@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,12 +16,14 @@ import (
 	"github.com/filefield/filefield/manage"
 )
 
-// program is what the flags say beyond the environment. A flag wins.
+// program is what the flags say beyond the environment and the file. A flag wins,
+// for the storage that --storage names.
 type program struct {
 	given  *pflag.FlagSet
 	config core.Config
 	https  bool
 	secret string // the file that holds it
+	file   string // the configuration's
 
 	externalHTTPS bool
 }
@@ -30,6 +33,7 @@ type program struct {
 func (p *program) flags(root *cobra.Command) {
 	p.given = root.PersistentFlags()
 	f, c := p.given, &p.config
+	f.StringVar(&p.file, "config", "", "a YAML or JSON `FILE` with the configuration (FILEFIELD_CONFIG)")
 	f.StringVar(&c.Endpoint, "endpoint", "", "storage's `HOST:PORT` (MINIO_ENDPOINT)")
 	f.BoolVar(&p.https, "https", false, "talk TLS to it (MINIO_USE_HTTPS)")
 	f.StringVar(&c.AccessKey, "access-key", "", "the access `KEY` (MINIO_ACCESS_KEY)")
@@ -43,53 +47,100 @@ func (p *program) flags(root *cobra.Command) {
 	f.DurationVar(&c.Timeout, "timeout", 0, "how long storage may make no progress (FILEFIELD_TIMEOUT)")
 }
 
-// load reads the configuration and opens the store.
-func (p *program) load(context.Context) ([]manage.Storage, error) {
-	config := core.ConfigFromEnv()
-	problem := p.over(&config)
-	store, err := core.Open(config)
-	if problem != nil {
-		return nil, errors.Join(&core.Error{Kind: core.ErrConfig, Op: "flags", Err: problem}, err)
+// load reads the configuration and opens the stores: the one named default first,
+// which is what object commands use.
+func (p *program) load(_ context.Context, named string) ([]manage.Storage, error) {
+	configs := core.ConfigsFromEnv()
+	if p.file != "" {
+		configs = core.ConfigsFromFile(p.file)
 	}
+	aliases := configs.Aliases()
+	slices.SortStableFunc(aliases, func(a, b string) int { return order(a) - order(b) })
+	if len(aliases) == 0 { // a file that declares those of other libraries alone
+		_, err := configs.Open()
+		return nil, err
+	}
+	if named == "" {
+		named = aliases[0]
+	}
+	stores, err := p.open(configs, named)
 	if err != nil {
 		return nil, err
 	}
-	return []manage.Storage{{Store: store}}, nil
+	storages := make([]manage.Storage, 0, len(aliases))
+	for _, alias := range aliases {
+		storages = append(storages, manage.Storage{Name: alias, Store: stores[alias], Notices: configs.Alias(alias).Warnings()})
+	}
+	return storages, nil
 }
 
-// over puts what the flags say in place of what the environment does.
-func (p *program) over(config *core.Config) error {
+// open opens all stores, the named one with what the flags say.
+func (p *program) open(configs core.Configs, named string) (map[string]*core.Store, error) {
+	config := configs.Alias(named)
+	changed, err := p.over(&config)
+	if !changed || !slices.Contains(configs.Aliases(), named) {
+		return configs.Open() // which says once what concerns several
+	}
+	faults := []error{err}
+	stores := map[string]*core.Store{}
+	for _, alias := range configs.Aliases() {
+		one := configs.Alias(alias)
+		if alias == named {
+			one = config
+		}
+		store, err := core.Open(one)
+		stores[alias] = store
+		faults = append(faults, err)
+	}
+	return stores, errors.Join(faults...)
+}
+
+func order(alias string) int {
+	if alias == "default" {
+		return 0
+	}
+	return 1
+}
+
+// over puts what the flags say in place of what the configuration does, and says
+// whether they say anything.
+func (p *program) over(config *core.Config) (changed bool, err error) {
+	given := func(name string) bool {
+		is := p.given.Changed(name)
+		changed = changed || is
+		return is
+	}
 	texts := map[string][2]*string{
 		"endpoint": {&config.Endpoint, &p.config.Endpoint}, "access-key": {&config.AccessKey, &p.config.AccessKey},
 		"region": {&config.Region, &p.config.Region}, "ca-file": {&config.CAFile, &p.config.CAFile},
 		"external-endpoint": {&config.ExternalEndpoint, &p.config.ExternalEndpoint},
 	}
 	for name, text := range texts {
-		if p.given.Changed(name) {
+		if given(name) {
 			*text[0] = *text[1]
 		}
 	}
-	if p.given.Changed("https") {
+	if given("https") {
 		config.UseHTTPS = p.https
 	}
-	if p.given.Changed("external-https") {
+	if given("external-https") {
 		config.ExternalUseHTTPS = &p.externalHTTPS
 	}
-	if p.given.Changed("private-bucket") {
+	if given("private-bucket") {
 		config.PrivateBuckets = p.config.PrivateBuckets
 	}
-	if p.given.Changed("public-bucket") {
+	if given("public-bucket") {
 		config.PublicBuckets = p.config.PublicBuckets
 	}
-	if p.given.Changed("timeout") {
+	if given("timeout") {
 		config.Timeout = p.config.Timeout
 	}
-	if p.secret == "" {
-		return nil
+	if given("secret-key-file") {
+		if config.SecretKey, err = readSecret(p.secret); err != nil {
+			err = &core.Error{Kind: core.ErrConfig, Op: "flags", Err: err}
+		}
 	}
-	secret, err := readSecret(p.secret)
-	config.SecretKey = secret
-	return err
+	return changed, err
 }
 
 // readSecret reads a secret from a file of one line.

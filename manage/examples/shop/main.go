@@ -29,7 +29,7 @@ func files() *cobra.Command {
 }
 
 // storages opens the stores and declares what is in them.
-func storages(context.Context) ([]manage.Storage, error) {
+func storages(context.Context, string) ([]manage.Storage, error) {
 	store, err := core.Open(core.ConfigFromEnv())
 	if err != nil {
 		return nil, err
