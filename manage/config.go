@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/static"
 	"github.com/filefield/filefield/sweep"
 )
 
@@ -50,15 +50,7 @@ type Storage struct {
 	// from. What its flags say goes before their Action, limits and prefix.
 	Sweeps []sweep.Config
 	// Static are the sets of static files that collectstatic publishes.
-	Static []StaticSet
-}
-
-// StaticSet is a tree of static files.
-type StaticSet struct {
-	// Name tells several sets apart in reports.
-	Name string
-	// Files are the files, such as an embed.FS. Required.
-	Files fs.FS
+	Static []*static.Files
 }
 
 // Extra is a command of the app's own among these.
@@ -105,7 +97,7 @@ func Command(config Config) *cobra.Command {
 	root.AddCommand(
 		c.initCommand(), c.checkCommand(), c.doctorCommand(), c.policyCommand(),
 		c.lsCommand(), c.statCommand(), c.putCommand(), c.getCommand(), c.rmCommand(), c.urlCommand(),
-		c.sweepCommand(),
+		c.sweepCommand(), c.collectstaticCommand(),
 	)
 	for _, extra := range config.Commands {
 		root.AddCommand(c.extraCommand(extra))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -153,4 +154,32 @@ func TestDatabaseURLs(t *testing.T) {
 			t.Errorf("%q opens %v, %v, want an error that does not repeat it", text, db, err)
 		}
 	}
+}
+
+func TestCollectstaticPublishesFolders(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	s.env["MINIO_STATIC_FILES_BUCKET"] = s.public()
+	s.run("init").wants(0)
+	if err := os.MkdirAll(filepath.Join(s.dir, "assets", "css"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.write("assets/robots.txt", "User-agent: *\n")
+	s.write("assets/css/app.css", strings.Repeat("body { color: black }\n", 100))
+	s.write("assets/draft.txt", "not yet")
+	args := []string{"collectstatic", "assets", "--prefix", "static", "--unhashed", "robots.txt", "--exclude", "draft.*", "--encoding", "gzip,br"}
+	r := s.run(args...).wants(0).result()
+	objects, _ := s3test.Leftovers(t, s.server, s.public())
+	if len(objects) != 5 || len(r["uploaded"].([]any)) != 5 || objects[3] != "static/robots.txt" || r["manifest"] != "static/staticfiles.json" {
+		t.Errorf("it publishes %q and reports %v", objects, r)
+	}
+	s.show(nil, append(args, "--rewrite")...).wants(0).says("5 / 5 files", "5 objects published")
+	s.show(nil, args...).wants(0).says("0 objects published", "5 objects unchanged")
+	s.write("assets/css/app.css", "body { background: url(absent.png) }\n")
+	s.run(args...).failsWith(2, "configuration").says("absent.png")
+	s.run(append(args, "--allow-missing", "css/*.png")...).wants(0)
+	s.run("collectstatic").failsWith(2, "usage")
+	s.run("collectstatic", "absent").wants(1)
+	s.run("collectstatic", "assets/robots.txt").failsWith(2, "usage")
+	s.run("collectstatic", "assets", "--encoding", "lzma").failsWith(2, "configuration")
 }
