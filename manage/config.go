@@ -1,6 +1,7 @@
 package manage
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -114,6 +115,7 @@ type commands struct {
 	storage     string
 	json, quiet bool
 	fault       error
+	answers     *bufio.Reader // to what confirm asks
 
 	load, told sync.Once
 

@@ -104,8 +104,6 @@ func ExitCode(err error) int {
 		return 128 + int(by.signal)
 	case errors.Is(err, errReaderGone):
 		return ExitPipe
-	case errors.As(err, &exit):
-		return exit.code
 	case errors.As(err, &wrong):
 		return ExitUsage
 	}
@@ -114,6 +112,9 @@ func ExitCode(err error) int {
 		return ExitUsage
 	case core.ErrNotFound, core.ErrBucketMissing:
 		return ExitNotFound
+	}
+	if errors.As(err, &exit) {
+		return exit.code
 	}
 	return ExitFailed
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -179,13 +180,13 @@ func writeEvent(w io.Writer, e event) {
 // reportFailure tells standard error why a command failed.
 func reportFailure(cmd *cobra.Command, err error) {
 	w := cmd.ErrOrStderr()
-	var exit exitError
 	if !structured(cmd, w) {
-		if !errors.As(err, &exit) { // the results said it
+		if !said(err) {
 			fmt.Fprintf(w, "%s: %s\n", cmd.CommandPath(), err)
 		}
 		return
 	}
+	var exit exitError
 	e := event{Event: "error", Command: cmd.Name(), Message: err.Error(), ExitCode: ExitCode(err), Kind: "failed"}
 	var wrong *misuse
 	var by interrupted
@@ -194,12 +195,23 @@ func reportFailure(cmd *cobra.Command, err error) {
 		e.Kind = "usage"
 	case errors.As(err, &by):
 		e.Kind = "interrupted"
-	case errors.As(err, &exit) && exit.code == ExitChanges:
-		e.Kind = "changes"
 	case kind != 0:
 		e.Kind = kind.Code()
+	case errors.As(err, &exit) && exit.code == ExitChanges:
+		e.Kind = "changes"
 	}
 	writeEvent(w, e)
+}
+
+// said tells whether an error has nothing to tell beyond what the results said.
+func said(err error) bool {
+	switch e := err.(type) { //nolint:errorlint // every branch is visited
+	case exitError:
+		return true
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !said(err) })
+	}
+	return false
 }
 
 // notice tells standard error something that is no result.

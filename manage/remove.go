@@ -224,9 +224,11 @@ func (c *commands) confirm(cmd *cobra.Command, f *rmFlags, question string, yes 
 	if _, err := io.WriteString(cmd.ErrOrStderr(), question); err != nil {
 		return err
 	}
-	content, stop := interruptible(cmd.Context(), in)
-	defer stop()
-	answer, err := bufio.NewReader(content).ReadString('\n')
+	if c.answers == nil { // one for all questions: a read that is left behind would take the next answer
+		content, _ := interruptible(cmd.Context(), in)
+		c.answers = bufio.NewReader(content)
+	}
+	answer, err := c.answers.ReadString('\n')
 	switch {
 	case err != nil && err != io.EOF:
 		return err

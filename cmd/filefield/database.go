@@ -16,7 +16,7 @@ import (
 )
 
 // errDatabaseURL says nothing of the URL itself, which may hold a password.
-var errDatabaseURL = errors.New("its URL cannot be read: it starts with postgres://, mysql:// or sqlite:")
+var errDatabaseURL = errors.New("its URL cannot be read: it is one of postgres://…, mysql://… and sqlite:FILE")
 
 // openDatabase opens a database by its URL. Nothing is connected yet.
 //

@@ -288,6 +288,20 @@ func TestRmAsksFirst(t *testing.T) {
 	left()
 }
 
+func TestRmAsksForEachFolder(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	in := s.private()
+	for _, key := range []string{"one/x", "two/x"} {
+		s.fed(strings.NewReader(key), "put", "-", in+"/"+key).wants(0)
+	}
+	s.show([]string{in + "/one/. Type that address", in + "/one/\n", in + "/two/. Type that address", "no\n"}, "rm", "-r", in+"/one", in+"/two").
+		wants(1).says("removed 1 object below "+in+"/one/", "nothing was removed")
+	if objects, _ := s3test.Leftovers(t, s.server, in); strings.Join(objects, " ") != "two/x" {
+		t.Errorf("the bucket holds %q, want what was not confirmed", objects)
+	}
+}
+
 func TestRmRemovesManyWithProgress(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
