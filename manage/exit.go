@@ -89,7 +89,7 @@ func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
 // interrupted is why a context ended: a signal came.
 type interrupted struct{ signal syscall.Signal }
 
-func (i interrupted) Error() string { return "interrupted by " + i.signal.String() }
+func (i interrupted) Error() string { return "stopped by a signal: " + i.signal.String() }
 
 // ExitCode returns the exit code for the error a command returned, for an app
 // that executes its commands itself. Main does so by itself.

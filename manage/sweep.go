@@ -86,7 +86,7 @@ func (c *commands) sweepCommand() *cobra.Command {
 			"fields puts them and were written by this library, or lie below --owned.",
 		ValidArgsFunction: c.completeAddress,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if err := f.prepare(cmd); err != nil {
+			if err := f.prepare(cmd, args); err != nil {
 				return err
 			}
 			if f.storage, err = c.one(cmd); err != nil {
@@ -126,7 +126,7 @@ func (f *sweepFlags) declare(flags *pflag.FlagSet) {
 }
 
 // prepare settles what the reference's name and its flags mean.
-func (f *sweepFlags) prepare(cmd *cobra.Command) error {
+func (f *sweepFlags) prepare(cmd *cobra.Command, args []string) error {
 	if _, known := actions[f.action]; !known {
 		return usageError(cmd, "--action is dry-run, quarantine, purge or delete, not %q", f.action)
 	}
@@ -135,6 +135,9 @@ func (f *sweepFlags) prepare(cmd *cobra.Command) error {
 	}
 	if cmd.CalledAs() == orphanCleaner && !f.given.Changed("action") && !f.dry {
 		f.action = "purge"
+	}
+	if f.checkpoint != "" && len(args) != 1 {
+		return usageError(cmd, "--checkpoint is of one bucket: name it")
 	}
 	if f.restore && (f.given.Changed("action") || f.references != "" || len(f.columns) > 0) {
 		return usageError(cmd, "--restore needs no references and takes no --action")

@@ -377,6 +377,13 @@ func TestASignalStopsCleanly(t *testing.T) {
 	}
 }
 
+func TestCtrlCStopsAnUploadThatWaitsForItsContent(t *testing.T) {
+	t.Parallel()
+	s := ready(t)
+	s.show([]string{"never", "\x03"}, "put", "-", s.private()+"/never").wants(130).says("stopped by a signal: interrupt")
+	s.run("stat", s.private()+"/never").failsWith(4, "not_found")
+}
+
 func TestAnInterruptedGetLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := ready(t)

@@ -100,6 +100,7 @@ func TestTheReferencesSweepQuarantinesFirst(t *testing.T) {
 		t.Errorf("the sweep reports %v, want the orphan in quarantine", found)
 	}
 	s.run("sweep", "--restore", in).wants(0).says(`"restored"`)
+	s.run("sweep", "--checkpoint", "at.json").failsWith(2, "usage")
 	s.run("sweep", "--restore").failsWith(2, "usage")
 	s.run("sweep", "--restore", "--action", "purge", in).failsWith(2, "usage")
 	s.until(1, func() outcome { return s.run(append(args, "--dry-run")...).wants(0) }).says(`"waiting":0`)
