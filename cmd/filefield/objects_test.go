@@ -384,18 +384,51 @@ func TestCtrlCStopsAnUploadThatWaitsForItsContent(t *testing.T) {
 	s.run("stat", s.private()+"/never").failsWith(4, "not_found")
 }
 
-func TestAnInterruptedGetLeavesNothing(t *testing.T) {
+// halfway returns a handler that answers a GET with half of what it announces,
+// and then either waits for the client to leave or closes the connection.
+func halfway(then func(*http.Request)) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet {
+			return false
+		}
+		w.Header().Set("Content-Length", "2048")
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("ETag", `"0123456789abcdef0123456789abcdef"`)
+		w.Header().Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		_, _ = w.Write(make([]byte, 1024))
+		_ = http.NewResponseController(w).Flush()
+		then(r)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func TestAGetThatDoesNotFinishLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := ready(t)
-	s.fed(bytes.NewReader(make([]byte, 64<<20)), "put", "-", s.private()+"/long").wants(0)
-	cmd := s.command("get", s.private()+"/long", "file")
+	recorder := s.server.Recorder(t)
+	s.env["MINIO_ENDPOINT"] = recorder.Endpoint()
+
+	recorder.Intercept(halfway(func(*http.Request) {}))
+	s.run("get", s.private()+"/long", "file").failsWith(1, "storage_unavailable")
+	s.holds()
+	s.write("file", "mine")
+	s.run("get", "--force", s.private()+"/long", "file").failsWith(1, "storage_unavailable")
+	if s.read("file") != "mine" {
+		t.Errorf("the file holds %q after a get that failed, want what it held", s.read("file"))
+	}
+
+	recorder.Intercept(halfway(func(r *http.Request) { <-r.Context().Done() }))
+	cmd := s.command("get", s.private()+"/long", "other")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if parts, _ := filepath.Glob(filepath.Join(s.dir, ".file.*.part")); len(parts) > 0 {
-			break
+	deadline := time.Now().Add(patience)
+	for begun := 0; begun == 0; {
+		parts, err := filepath.Glob(filepath.Join(s.dir, ".other.*.part"))
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("the file never began: %v", err)
 		}
+		begun = len(parts)
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
@@ -403,7 +436,7 @@ func TestAnInterruptedGetLeavesNothing(t *testing.T) {
 	if code := exitCode(t, cmd.Wait()); code != 130 {
 		t.Errorf("it ends with %d, want 130", code)
 	}
-	s.holds()
+	s.holds("file")
 }
 
 func TestAReaderThatGoesAwayEndsTheCommandQuietly(t *testing.T) {
