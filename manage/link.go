@@ -19,7 +19,7 @@ type linkResult struct {
 
 func (c *commands) urlCommand() *cobra.Command {
 	var options core.URLOptions
-	var exists bool
+	var download, exists bool
 	cmd := &cobra.Command{
 		Use:   "url BUCKET/KEY",
 		Short: "print where a browser gets an object",
@@ -39,15 +39,19 @@ func (c *commands) urlCommand() *cobra.Command {
 					return err
 				}
 			}
-			options.Download = options.Download || options.Name != ""
+			options.Window = core.NoWindow // the expiry is what was asked for
+			if download || options.Name != "" {
+				options.Disposition = core.Attachment
+			}
 			return c.link(cmd, p, options)
 		},
 	}
 	flags := cmd.Flags()
 	flags.DurationVar(&options.Expiry, "expiry", 0, "how long a signed URL works, 1s to 168h (default: the configuration's)")
-	flags.BoolVar(&options.Download, "download", false, "have browsers save the file, not show it")
+	flags.BoolVar(&download, "download", false, "have browsers save the file, not show it")
 	flags.StringVar(&options.Name, "name", "", "the file `NAME` to save it under; implies --download")
 	flags.StringVar(&options.VersionID, "object-version", "", "the `ID` of a version of the object")
+	flags.BoolVar(&options.Internal, "internal", false, "for other servers: at the endpoint this program uses, not the external one")
 	flags.BoolVar(&exists, "check", false, "fail where the object does not exist")
 	return cmd
 }

@@ -76,7 +76,7 @@ func TestSweepTakesReferencesFromStandardInput(t *testing.T) {
 	sweep("--action", "delete")().failsWith(2, "usage").says("--yes")
 	sweep("--action", "frobnicate")().failsWith(2, "usage")
 	sweep("--action", "purge", "--dry-run")().failsWith(2, "usage")
-	sweep("--action", "delete", "--yes", "--max-deletes", "1")().wants(1).says("too_many")
+	sweep("--action", "delete", "--yes", "--max-deletes", "1")().wants(1).says("precondition_failed", "the most is 1")
 	if objects, _ := s3test.Leftovers(t, s.server, in); len(objects) != 4 {
 		t.Fatalf("the bucket holds %q, want all four", objects)
 	}
