@@ -15,7 +15,7 @@ ARGS ?=
 PACKAGES ?=
 EMBEDDED_PACKAGES = $(or $(PACKAGES),work)
 # The other modules do not talk to the engine FILEFIELD_TEST_ENGINE chooses.
-MINIO_PACKAGES    = $(or $(PACKAGES),./... ./conformance/... ./examples/...)
+MINIO_PACKAGES    = $(or $(PACKAGES),./... ./conformance/... ./examples/... ./manage/... ./cmd/filefield/...)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -113,11 +113,23 @@ vuln: ## known vulnerabilities in what the code calls (asks the database at vuln
 		go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -C "$$module" ./...
 	done
 
+# A program that "go install" can take at a version has no replace directives: it
+# is lent some. What it needs of this repository is in this folder.
+INSTALLED = $(CURDIR)/cmd/filefield
+OWN       = github.com/filefield/filefield
+
 .PHONY: tidy
 tidy: ## go mod tidy in every module
 	@for module in $(MODULES) $(TOOLS); do
 		echo "go mod tidy: $$module"
-		GOWORK=off go -C "$$module" mod tidy
+		if [ "$$module" = "$(INSTALLED)" ]; then
+			go mod edit -replace=$(OWN)=../.. -replace=$(OWN)/manage=../../manage "$$module/go.mod"
+		fi
+		GOWORK=off go -C "$$module" mod tidy || status=1
+		if [ "$$module" = "$(INSTALLED)" ]; then
+			go mod edit -dropreplace=$(OWN) -dropreplace=$(OWN)/manage "$$module/go.mod"
+		fi
+		[ -z "$${status:-}" ] || exit 1
 	done
 	go work sync
 

@@ -45,6 +45,7 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 				o.Blurhash = decoded
 			}
 		case metaUpload:
+			o.saved = true
 		default:
 			if o.Metadata == nil {
 				o.Metadata = map[string]string{}
@@ -57,6 +58,11 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 	}
 	return o
 }
+
+// SavedHere says whether the object was written by this library, as what Stat
+// and Open return tells; what a listing yields does not. Objects that were written
+// by others, and copies of more than 5 GiB, do not have the mark.
+func (o Object) SavedHere() bool { return o.saved }
 
 // encodeMetadata makes any text fit an HTTP header, so that every server and
 // client agrees on it: percent-encoded where it is not plain ASCII or could be

@@ -24,7 +24,8 @@ type Object struct {
 	// Name is the file name its sender gave it. It is data, never a key.
 	Name string
 	// Size is its length in bytes.
-	Size int64
+	Size  int64
+	saved bool // see SavedHere
 	// Type is its media type, by content.
 	Type string
 	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.

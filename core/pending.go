@@ -192,7 +192,7 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 		if !o.Modified.Before(before) {
 			continue
 		}
-		expired, err := b.expire(ctx, o.Key)
+		expired, err := b.RemovePending(ctx, o.Key)
 		if err != nil {
 			return removed, err
 		}
@@ -203,10 +203,11 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 	return removed, nil
 }
 
-// expire removes one old object if it is pending, or a lock that a process left
-// behind when it died.
-func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) {
-	if strings.HasPrefix(key.Base(), claimPrefix) {
+// RemovePending removes one object if it is pending and nobody is claiming it,
+// and says whether it did; a lock (see Key.IsLock) it removes in any case, without
+// saying so. The caller has seen that the object is old: see ExpirePending.
+func (b *Bucket) RemovePending(ctx context.Context, key Key) (removed bool, err error) {
+	if key.IsLock() {
 		return false, b.remove(ctx, key)
 	}
 	if pending, err := b.pending(ctx, key); err != nil || !pending {
@@ -225,6 +226,13 @@ func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) 
 	}
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
 }
+
+// IsLock says whether the key is that of a lock that claiming a pending file
+// takes. An old one was left behind by a process that died.
+func (k Key) IsLock() bool { return strings.HasPrefix(k.Base(), claimPrefix) }
+
+// IsPending says whether the tags are those of a pending file: see Field.Keep.
+func IsPending(tags map[string]string) bool { return tags[pendingTag] == pendingValue }
 
 func ignoreNotFound(err error) error {
 	if KindOf(err) == ErrNotFound {
@@ -273,6 +281,24 @@ func (b *Bucket) setPending(ctx context.Context, key Key) error {
 	}
 	set[pendingTag] = pendingValue
 	return b.setTags(ctx, key, set)
+}
+
+// SetTags replaces an object's tags, at most ten. No tags remove them all.
+// ErrConfig for tags S3 would not take; otherwise the storage's kinds. It is not
+// part of a Txn.
+func (b *Bucket) SetTags(ctx context.Context, key Key, set map[string]string) error {
+	if key.IsZero() {
+		return errNoKey("set tags", b.name)
+	}
+	return b.setTags(ctx, key, set)
+}
+
+// Tags returns an object's tags, in a map of the caller's own.
+func (b *Bucket) Tags(ctx context.Context, key Key) (map[string]string, error) {
+	if key.IsZero() {
+		return nil, errNoKey("read tags", b.name)
+	}
+	return b.tags(ctx, key)
 }
 
 func (b *Bucket) setTags(ctx context.Context, key Key, set map[string]string) error {

@@ -1,13 +1,16 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -159,6 +162,19 @@ func (s *Store) Buckets() []*Bucket {
 	})
 	return out
 }
+
+// Fields returns the declared fields, sorted by bucket, model and name.
+func (s *Store) Fields() []*Field {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.fields), func(a, b *Field) int {
+		return cmp.Or(cmp.Compare(a.config.Bucket, b.config.Bucket), cmp.Compare(a.config.Model, b.config.Model), cmp.Compare(a.config.Name, b.config.Name))
+	})
+}
+
+// TokenExpiry returns how long the Store's tokens live: a file may still find its
+// row for that long.
+func (s *Store) TokenExpiry() time.Duration { return s.config.TokenExpiry }
 
 // Faults reports every fault in the declarations of fields and buckets at once, as one error
 // of kind ErrConfig, or nil. Startup calls it, so that a faulty declaration
