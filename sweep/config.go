@@ -92,9 +92,9 @@ type Config struct {
 	// bucket's Store that keep their files in it. A field that is left out must not
 	// have files where these can have theirs.
 	//
-	// An object can be the app's if it lies where a field can have put it, below
-	// what all keys of its UploadTo begin with as far as that is found out by
-	// asking it, and if this library has written it, as its metadata says. Apps that
+	// An object can be the app's if it lies where a field can have put it, below its
+	// KeyPrefix, or else below what all keys of its UploadTo begin with as far as
+	// that is found out by asking it, and if this library has written it, as its metadata says. Apps that
 	// share a bucket need prefixes of their own.
 	Fields []*core.Field
 	// Owned are prefixes below which every object is the app's, whoever wrote it: as

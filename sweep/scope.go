@@ -85,13 +85,14 @@ func (s scope) owns(key string) bool {
 	return slices.ContainsFunc(s.owned, func(p string) bool { return strings.HasPrefix(key, p) })
 }
 
-// staticPrefix returns what all keys of a field begin with, up to a slash, as far
-// as its UploadTo shows when it is asked about files that have nothing in common.
-// "" where it does not show it: then the whole bucket is looked at.
+// staticPrefix returns what all keys of a field begin with, up to a slash: its
+// KeyPrefix, or as far as its UploadTo shows when it is asked about files that have
+// nothing in common. "" where neither does: then the whole bucket is looked at.
 func staticPrefix(f *core.Field) string {
-	uploadTo := f.Config().UploadTo
-	if uploadTo == nil {
-		return ""
+	config := f.Config()
+	uploadTo := config.UploadTo
+	if config.KeyPrefix != "" || uploadTo == nil {
+		return config.KeyPrefix // every save is held to it
 	}
 	probes := []core.Naming{
 		{Name: "alpha.png", Type: "image/png", Now: time.Date(1971, 2, 3, 4, 5, 6, 7, time.UTC)},

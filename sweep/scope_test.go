@@ -55,6 +55,20 @@ func TestTheScopeFollowsFromTheDeclarations(t *testing.T) {
 	}
 }
 
+func TestADeclaredKeyPrefixIsTheScope(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	asked := func(core.Naming) (string, error) {
+		t.Error("its UploadTo was asked, although KeyPrefix says it")
+		return "", errors.New("no")
+	}
+	field := openStore(t, s, s.Endpoint).Field(core.FieldConfig{Name: "file", Bucket: s.Bucket(t), KeyPrefix: "tenants/", UploadTo: asked})
+	report, _ := mustRun(t, sweep.Config{Bucket: field.Bucket(), References: []sweep.Source{newTable().source("rows")}})
+	if want := []string{"tenants/"}; !slices.Equal(report.Prefixes, want) {
+		t.Errorf("listed %q, want %q", report.Prefixes, want)
+	}
+}
+
 func TestARunThatCouldDoHarmIsRefused(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
