@@ -36,7 +36,7 @@ func TestAColumnIsNamedSafelyOrRefused(t *testing.T) {
 		if refused := core.KindOf(err) == core.ErrConfig; refused != c.refused {
 			t.Errorf("%s: %v, want refused %t", c.name, err, c.refused)
 		}
-		if got := q.table + "." + q.column; !c.refused && got != c.table {
+		if got := q.column; !c.refused && got != c.table {
 			t.Errorf("%s: quoted as %s, want %s", c.name, got, c.table)
 		}
 		if !c.refused {
