@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -59,7 +60,12 @@ func (u *upload) save(ctx context.Context) (Object, error) {
 	if txn := TxnFrom(ctx); txn != nil {
 		return u.saveIn(ctx, txn)
 	}
-	return u.run(ctx)
+	o, err := u.run(ctx)
+	if err == nil {
+		o.loose = new(atomic.Bool)
+		o.loose.Store(true)
+	}
+	return o, err
 }
 
 // saveIn saves under a transaction: the object goes again with a rollback. What

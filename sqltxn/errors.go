@@ -91,6 +91,10 @@ func readAnswer(err error) answer {
 	return answer{}
 }
 
+// Unanswered says whether the error of a commit leaves open what happened, for
+// libraries that commit by themselves: see ErrUnknown.
+func Unanswered(err error) bool { return unknown(err) }
+
 // unknown says whether a commit's error leaves open what happened: no answer of
 // the database, or one that the connection is going.
 func unknown(err error) bool {

@@ -1,0 +1,3 @@
+package databases_test
+
+func runChild() bool { return false }
