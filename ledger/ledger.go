@@ -105,13 +105,16 @@ func (l *Ledger) Migrate(ctx context.Context) error {
 func (l *Ledger) create(ctx context.Context, statement string) (err error) {
 	for range 5 {
 		_, err = l.config.DB.ExecContext(ctx, statement)
-		var state interface{ SQLState() string }
-		if !errors.As(err, &state) || (state.SQLState() != "23505" && state.SQLState() != "42P07") {
+		var answer interface{ SQLState() string }
+		if !errors.As(err, &answer) || !exists(answer.SQLState()) {
 			return err
 		}
 	}
 	return err
 }
+
+// exists recognises a duplicate name in the catalogue, table and type.
+func exists(state string) bool { return state == "23505" || state == "42P07" || state == "42710" }
 
 // Context returns a context under which file transactions note what they store.
 func (l *Ledger) Context(ctx context.Context) context.Context { return core.WithJournal(ctx, l) }

@@ -16,15 +16,20 @@ import (
 
 type fields struct{ avatar, extra *core.Field }
 
-var declared atomic.Pointer[fields] //nolint:gochecknoglobals // the app's fields, as the library asks for them
+var declared, before atomic.Pointer[fields] //nolint:gochecknoglobals // the app's fields, as the library asks for them
 
 // Declare declares the fields on a store.
 func Declare(store *core.Store, bucket string) {
+	previous := declared.Load()
+	defer func() { before.Store(previous) }()
 	declared.Store(&fields{
 		avatar: store.Field(core.FieldConfig{Name: "avatar", Model: "profile", Bucket: bucket, UploadTo: uploadTo, MaxSize: core.GiB}),
 		extra:  store.Field(core.FieldConfig{Name: "extra", Model: "profile", Bucket: bucket, UploadTo: uploadTo, MaxFiles: 5}),
 	})
 }
+
+// Redeclare goes back to the fields of before the last Declare.
+func Redeclare() { declared.Store(before.Load()) }
 
 // Avatars and Extras are the fields.
 func Avatars() *core.Field { return declared.Load().avatar }
