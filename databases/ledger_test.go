@@ -300,6 +300,57 @@ func TestAReplacedKeyIsNotRemovedFromUnderItsNewObject(t *testing.T) {
 	})
 }
 
+func TestAClaimedFileWhoseRowNeverComesGoes(t *testing.T) {
+	withLedger(t, func(t *testing.T, ctx context.Context, tb table, book *ledger.Ledger, folder string) {
+		keep := func() string {
+			request, txn := core.Begin(ctx)
+			token, err := media.Avatars().Keep(request, avatar(request, t, "kept").Object())
+			if err == nil {
+				err = txn.Rollback(ctx)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		claim := func(token string) (context.Context, *core.Txn, fieldtype.File[media.Avatar]) {
+			request, txn := core.Begin(book.Context(ctx))
+			var file fieldtype.File[media.Avatar]
+			if err := errors.Join(file.UnmarshalParam(token), file.Claim(request)); err != nil {
+				t.Fatal(err)
+			}
+			return request, txn, file
+		}
+		token := keep()
+		_, txn, _ := claim(token)
+		if err := txn.Rollback(ctx); err != nil { // the file is as before
+			t.Fatal(err)
+		}
+		wantEntries(t, tb.d)
+		request, _, file := claim(token)
+		p := profile{Name: "row", Avatar: file}
+		if err := tb.run(request, sqltxn.Options{Ledger: book}, func(ctx context.Context, r rows) error { return r.create(ctx, &p) }); err != nil {
+			t.Fatal(err)
+		}
+		wantEntries(t, tb.d, "committed")
+		tb.wantRow(ctx, t, folder, p)
+
+		claim(keep()) // and the process dies
+		if n := recoverAll(t, tb.d, openStore(t)); n != 1 {
+			t.Errorf("recovery removed %d objects, want 1", n)
+		}
+		locks := 0
+		for _, key := range left(t, folder) {
+			if strings.Contains(key, "filefield-claim") {
+				locks++ // lifecycle's, or ExpirePending's
+			}
+		}
+		if n := len(left(t, folder)); n != 1+locks || locks != 1 {
+			t.Errorf("the bucket holds %q, want the row's file and a lock", left(t, folder))
+		}
+	})
+}
+
 func TestALedgerWithFaultsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]ledger.Config{

@@ -21,7 +21,7 @@ const (
 )
 
 //go:embed migrations/*.sql
-var migrations embed.FS //nolint:gochecknoglobals // embedded files have to be
+var migrations embed.FS
 
 func (d Dialect) String() string {
 	switch d {

@@ -26,7 +26,7 @@ func Example() {
 			return err
 		}
 		go book.Work(ctx, store)                                                                              //nolint:errcheck // it ends with ctx
-		server := &http.Server{Addr: "127.0.0.1:8080", Handler: book.Middleware(nethttp.Middleware(handler))} //nolint:gosec // an example
+		server := &http.Server{Addr: "127.0.0.1:8080", Handler: book.Middleware(nethttp.Middleware(handler))}
 		return server.ListenAndServe()
 	}
 	_ = serve

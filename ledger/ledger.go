@@ -54,13 +54,13 @@ type Ledger struct{ config Config }
 func New(config Config) (*Ledger, error) {
 	var faults []error
 	if config.DB == nil {
-		faults = append(faults, errors.New("DB is missing"))
+		faults = append(faults, errors.New("no database: set DB"))
 	}
 	if !config.Dialect.known() {
-		faults = append(faults, errors.New("Dialect is missing: SQLite, PostgreSQL or MariaDB"))
+		faults = append(faults, errors.New("no dialect: set Dialect to SQLite, PostgreSQL or MariaDB"))
 	}
 	if config.Grace < 0 || config.Lease < 0 || config.Interval < 0 || config.Batch < 0 {
-		faults = append(faults, errors.New("Grace, Lease, Interval and Batch must not be negative"))
+		faults = append(faults, errors.New("a duration or Batch is negative"))
 	}
 	if len(faults) > 0 {
 		return nil, &core.Error{Kind: core.ErrConfig, Op: "ledger", Err: errors.Join(faults...)}

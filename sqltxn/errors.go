@@ -9,7 +9,7 @@ import (
 
 // ErrUnknown says that the answer to a commit was lost: the rows may be there or
 // not. All files stay, those that were stored and those that were to go.
-var ErrUnknown = errors.New("nobody knows whether the transaction was committed") //nolint:gochecknoglobals // a sentinel
+var ErrUnknown = errors.New("nobody knows whether the transaction was committed")
 
 // Retryable says whether the database refused a transaction that may succeed when
 // it is tried again from its beginning: a serialization failure or a deadlock
@@ -67,7 +67,7 @@ func walk(err error, found func(error) bool) bool {
 }
 
 func readAnswer(err error) answer {
-	if state, ok := err.(interface{ SQLState() string }); ok { //nolint:errorlint // as above
+	if state, ok := err.(interface{ SQLState() string }); ok {
 		return answer{state: state.SQLState()}
 	}
 	v := reflect.Indirect(reflect.ValueOf(err))
@@ -81,7 +81,7 @@ func readAnswer(err error) answer {
 			return answer{mysql: int(n.Uint())}
 		}
 	case strings.Contains(path, "sqlite"):
-		if code, ok := err.(interface{ Code() int }); ok { //nolint:errorlint // as above
+		if code, ok := err.(interface{ Code() int }); ok {
 			return answer{sqlite: code.Code()}
 		}
 		if n := v.FieldByName("Code"); n.IsValid() && n.CanInt() {

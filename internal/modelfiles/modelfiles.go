@@ -83,7 +83,7 @@ func collect(v reflect.Value, found *[]File, depth int) {
 func add(v reflect.Value, found *[]File) {
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
-	f := p.Interface().(file) //nolint:errcheck,forcetypeassert // collect has seen to it
+	f := p.Interface().(file) // collect has seen to it
 	if o := f.Object(); !o.Key.IsZero() {
 		*found = append(*found, File{Object: o, Delete: f.Delete})
 	}
