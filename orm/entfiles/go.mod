@@ -6,6 +6,8 @@ replace github.com/filefield/filefield => ../../
 
 require github.com/filefield/filefield v0.0.0-00010101000000-000000000000
 
+require github.com/bbrks/go-blurhash v1.1.1 // indirect
+
 require (
 	entgo.io/ent v0.14.5
 	github.com/caarlos0/env/v11 v11.4.2 // indirect
