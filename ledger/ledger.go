@@ -24,7 +24,8 @@ const (
 // Config is what a Ledger needs. DB and Dialect are required.
 type Config struct {
 	// DB is the database that has the rows, and so the table. What is about to be
-	// written is noted on a connection of its own, never in the app's transaction.
+	// written is noted on a connection of its own, never in the app's transaction:
+	// a pool whose connections are all in transactions that save makes them wait.
 	DB *sql.DB
 	// Dialect is the SQL it speaks.
 	Dialect Dialect
