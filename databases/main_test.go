@@ -2,6 +2,7 @@ package databases_test
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"io"
@@ -66,6 +67,8 @@ func folder(t testing.TB) (ctx context.Context, name string) {
 		}
 		return r
 	}, strings.TrimPrefix(t.Name(), "Test"))
+	name = name[max(0, len(name)-60):] + "-" + strings.ToLower(rand.Text()[:8]) // the test may run again
+	name = strings.ToValidUTF8(name, "")
 	return media.WithFolder(t.Context(), name), name
 }
 
