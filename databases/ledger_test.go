@@ -335,6 +335,13 @@ func TestAClaimedFileWhoseRowNeverComesGoes(t *testing.T) {
 		wantEntries(t, tb.d, "committed")
 		tb.wantRow(ctx, t, folder, p)
 
+		again, _ := core.Begin(book.Context(ctx)) // the token is a row's file's now
+		var twice fieldtype.File[media.Avatar]
+		if err := errors.Join(twice.UnmarshalParam(token), twice.Claim(again)); !errors.Is(err, core.ErrToken) {
+			t.Errorf("a second claim: %v, want ErrToken", err)
+		}
+		wantEntries(t, tb.d, "committed")
+
 		claim(keep()) // and the process dies
 		if n := recoverAll(t, tb.d, openStore(t)); n != 1 {
 			t.Errorf("recovery removed %d objects, want 1", n)
