@@ -25,7 +25,7 @@ func Example() {
 		if err := book.Migrate(ctx); err != nil {
 			return err
 		}
-		go book.Work(ctx, store)                                                                              //nolint:errcheck // it ends with ctx
+		go book.Work(ctx, store) //nolint:errcheck // it ends with ctx
 		server := &http.Server{Addr: "127.0.0.1:8080", Handler: book.Middleware(nethttp.Middleware(handler))}
 		return server.ListenAndServe()
 	}
