@@ -121,7 +121,7 @@ func (b *Bucket) Delete(ctx context.Context, key Key) error {
 		return errNoKey("delete", b.name)
 	}
 	if txn := TxnFrom(ctx); txn != nil {
-		return txn.OnCommit(func(ctx context.Context) error { return b.remove(ctx, key) })
+		return txn.delete(b, key)
 	}
 	return b.remove(ctx, key)
 }

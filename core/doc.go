@@ -22,7 +22,7 @@
 // setting.
 //
 // The concepts, one file each: Config, Store, Bucket (with read.go, list.go and
-// copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
+// copy.go), Field, UploadTo, Key, Token, Txn, Journal, the uploader (save.go for a file of
 // one part, multipart.go for longer ones, reserve.go for names that others want
 // too, memory.go and rope.go for its buffers, trusted.go for content of the app's
 // own), URL, and the errors

@@ -68,6 +68,9 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 		}
 	}()
 	if err = m.create(ctx); err == nil {
+		err = u.note(ctx, m.key, m.id)
+	}
+	if err == nil {
 		if err = m.stream(ctx, first, second); err == nil {
 			m.completing = true
 			err = m.complete(ctx)
@@ -111,10 +114,13 @@ func (m *multipart) giveUp(ctx context.Context, why error) {
 // atomically. It returns the object's ETag, or "" where none was needed.
 func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 	if u.unique || u.in.Replace {
-		return "", nil
+		return "", u.note(ctx, u.object.Key, "")
 	}
 	for range maxAlternatives {
-		reserved, err := u.bucket.reserve(ctx, u.object.Key, u.id, ObjectOptions{Encryption: u.in.Options.Encryption})
+		err := u.note(ctx, u.object.Key, "")
+		if err == nil {
+			reserved, err = u.bucket.reserve(ctx, u.object.Key, u.id, ObjectOptions{Encryption: u.in.Options.Encryption})
+		}
 		if KindOf(err) != ErrPrecondition {
 			return reserved, err
 		}

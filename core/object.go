@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -46,6 +47,22 @@ type Object struct {
 	Modified time.Time
 	// Metadata is the user metadata the app stored with it, names in lower case.
 	Metadata map[string]string
+
+	// loose is set where Save stored the object outside a transaction: whether no
+	// row has it yet. All copies of the Object share it.
+	loose *atomic.Bool
+}
+
+// Loose says that the object was stored outside a transaction and no row has it,
+// as far as this process knows: whoever fails to store its row may remove it.
+func (o Object) Loose() bool { return o.loose != nil && o.loose.Load() }
+
+// Settle says that a row has the object: it is not Loose any more, nor are its
+// copies. Packages for ORMs call it.
+func (o Object) Settle() {
+	if o.loose != nil {
+		o.loose.Store(false)
+	}
 }
 
 // ObjectOptions are what S3 can keep with an object or do to it. A field

@@ -127,7 +127,8 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 	if err != nil {
 		return err
 	}
-	if changed, err := f.takePending(ctx, t); err != nil {
+	journal, claimed := JournalFrom(ctx), Written{Bucket: b.name, Key: key}
+	if changed, err := f.takePending(ctx, t, journal); err != nil {
 		b.tidy(ctx, err, func(ctx context.Context) error {
 			if changed {
 				return errors.Join(b.setPending(ctx, key), unlock(ctx))
@@ -136,10 +137,13 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 		})
 		return err
 	}
-	file := txn.took(b.name, key)
+	file := txn.took(&txnFile{bucket: b.name, key: key, journaled: journal != nil})
 	release := func(ctx context.Context) error {
 		if file.end() {
 			err := b.setPending(ctx, key)
+			if err == nil && journal != nil {
+				err = journal.Gone(ctx, claimed)
+			}
 			return errors.Join(err, unlock(ctx))
 		}
 		return unlock(ctx) // it was kept, and is pending already
@@ -151,9 +155,10 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 	return nil
 }
 
-// takePending takes the mark off, where it is. changed says whether it may be off
-// although that failed.
-func (f *Field) takePending(ctx context.Context, t Token) (changed bool, err error) {
+// takePending takes the mark off, where it is. The journal hears of it before, and
+// not of a file that has no mark: that one is a row's. changed says whether the mark
+// may be off although that failed.
+func (f *Field) takePending(ctx context.Context, t Token, journal Journal) (changed bool, err error) {
 	if err := f.Confirm(ctx, t); err != nil {
 		return false, err
 	}
@@ -165,6 +170,11 @@ func (f *Field) takePending(ctx context.Context, t Token) (changed bool, err err
 		return false, err
 	case set[pendingTag] != pendingValue:
 		return false, f.badToken("claim", errors.New("the file has been taken before"))
+	}
+	if journal != nil {
+		if err := journal.Writing(ctx, Written{Bucket: f.bucket.name, Key: t.Object.Key}); err != nil {
+			return false, err
+		}
 	}
 	delete(set, pendingTag)
 	err = f.bucket.setTags(ctx, t.Object.Key, set)

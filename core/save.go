@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -40,7 +41,8 @@ type upload struct {
 	// Django's, with a random suffix.
 	alternative func(taken Key) (Key, error)
 
-	id       string // marks the object as written by this upload
+	id       string  // marks the object as written by this upload
+	journal  Journal // is told what is written, or nil
 	body     *meter
 	borrower *borrower
 	object   Object
@@ -58,7 +60,12 @@ func (u *upload) save(ctx context.Context) (Object, error) {
 	if txn := TxnFrom(ctx); txn != nil {
 		return u.saveIn(ctx, txn)
 	}
-	return u.run(ctx)
+	o, err := u.run(ctx)
+	if err == nil {
+		o.loose = new(atomic.Bool)
+		o.loose.Store(true)
+	}
+	return o, err
 }
 
 // saveIn saves under a transaction: the object goes again with a rollback. What
@@ -68,6 +75,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	if txn.Done() {
 		return Object{}, errTxnDone()
 	}
+	u.journal = JournalFrom(ctx)
 	var target Key // of a replacement that is kept beside it
 	keep := u.in.Options
 	if u.in.Replace {
@@ -84,12 +92,17 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, err
 	}
 	stored := o.Key
-	file := txn.took(o.Bucket, stored)
+	file := txn.took(&txnFile{
+		bucket: o.Bucket, key: stored, upload: u.id, staged: !target.IsZero(), journaled: u.journal != nil,
+	})
 	undo := func(ctx context.Context) error {
-		if file.end() {
-			return u.remove(ctx)
+		if !file.end() {
+			return nil // it was kept
 		}
-		return nil // it was kept
+		if err := u.remove(ctx); err != nil || u.journal == nil {
+			return err
+		}
+		return u.journal.Gone(ctx, Written{Bucket: o.Bucket, Key: stored, Upload: u.id})
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile
@@ -293,6 +306,9 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	}
 	if !u.in.Replace {
 		options.SetMatchETagExcept("*")
+	}
+	if err := u.note(ctx, key, ""); err != nil {
+		return err
 	}
 	err := u.store.retry(ctx, u.at("save", key), u.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}

@@ -32,13 +32,17 @@ type Txn struct {
 	commit       []func(context.Context) error
 	rollback     []func(context.Context) error
 	files        []*txnFile
+	deletions    []*deletion
 }
 
 // txnFile is a file that a transaction stored or claimed.
 type txnFile struct {
-	bucket string
-	key    Key
-	state  atomic.Int32
+	bucket    string
+	key       Key
+	upload    string // as Written.Upload
+	staged    bool
+	journaled bool // a Journal was told of it
+	state     atomic.Int32
 }
 
 // A file is open until it is kept or its transaction ends, whichever is first.
@@ -73,6 +77,14 @@ type txnKey struct{}
 func Begin(ctx context.Context) (context.Context, *Txn) {
 	t := &Txn{}
 	return t.Begin(ctx, nil), t
+}
+
+// BeginAlone is Begin for a transaction that is not nested, whatever ctx carries:
+// for work that ends for itself, as a second database transaction of a request
+// whose files were committed with the first.
+func BeginAlone(ctx context.Context) (context.Context, *Txn) {
+	t := &Txn{ctx: ctx}
+	return (*txnContext)(t), t
 }
 
 // Begin opens t itself, a zero Txn, where its owner has a place for it: one
@@ -146,6 +158,24 @@ func (t *Txn) OnCommit(work func(context.Context) error) error {
 		return errTxnDone()
 	}
 	t.commit = append(t.commit, work)
+	return nil
+}
+
+// delete has an object go at the commit.
+func (t *Txn) delete(b *Bucket, key Key) error {
+	d := &deletion{bucket: b.name, key: key}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != notEnded {
+		return errTxnDone()
+	}
+	t.deletions = append(t.deletions, d)
+	t.commit = append(t.commit, func(ctx context.Context) error {
+		if d.spared.Load() {
+			return nil
+		}
+		return b.remove(ctx, key)
+	})
 	return nil
 }
 
@@ -239,7 +269,11 @@ func (t *Txn) handOver() error {
 	}
 	t.parent.commit = append(t.parent.commit, commit...)
 	t.parent.rollback = append(t.parent.rollback, rollback...)
-	t.parent.files = append(t.parent.files, t.taken()...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.parent.deletions = append(t.parent.deletions, t.deletions...)
+	t.deletions = nil
+	t.parent.files = append(t.parent.files, t.files...)
 	return nil
 }
 
@@ -251,8 +285,7 @@ func (t *Txn) taken() []*txnFile {
 }
 
 // took notes a file that the transaction stored or claimed.
-func (t *Txn) took(bucket string, key Key) *txnFile {
-	f := &txnFile{bucket: bucket, key: key}
+func (t *Txn) took(f *txnFile) *txnFile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.files = append(t.files, f)
