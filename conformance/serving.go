@@ -52,7 +52,7 @@ func (s *suite) serves(t testing.TB, o options) *served {
 	o.routes = func(app *app) []Route {
 		a.app = app
 		find := func(r *http.Request) (core.Object, error) {
-			object, ok := a.rows[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]
+			object, ok := a.rows[r.PathValue("id")]
 			if !ok {
 				return object, &core.Error{Kind: core.ErrNotFound, Op: "find row"}
 			}
