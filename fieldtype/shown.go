@@ -1,9 +1,6 @@
 package fieldtype
 
-import (
-	"slices"
-	"strconv"
-)
+import "strconv"
 
 // appendShown writes a file as a response shows it: what encoding/json makes of
 // the members name, type, size, url, width, height and blurhash, the last three
@@ -24,32 +21,4 @@ func appendShown[S Spec](b []byte, url string, f File[S]) []byte {
 
 // appendShowable writes a JSON string that may stand in a web page: with HTML's
 // escapes.
-func appendShowable(b []byte, s string) []byte {
-	const escape, hex = len(`\u0026`), "0123456789abcdef"
-	start := len(b)
-	b = appendQuoted(b, s)
-	marked := 0
-	for _, c := range b[start:] {
-		if c == '<' || c == '>' || c == '&' {
-			marked++
-		}
-	}
-	if marked == 0 {
-		return b
-	}
-	end := len(b)
-	to := end + marked*(escape-1)
-	b = slices.Grow(b, to-end)[:to]
-	for from := end - 1; to > from+1; from-- { // from the end, in place
-		switch c := b[from]; c {
-		case '<', '>', '&':
-			to -= escape
-			copy(b[to:], `\u00`)
-			b[to+4], b[to+5] = hex[c>>4], hex[c&0xF]
-		default:
-			to--
-			b[to] = c
-		}
-	}
-	return b
-}
+func appendShowable(b []byte, s string) []byte { return appendEscaped(b, s, &escapedInHTML) }
