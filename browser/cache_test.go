@@ -117,7 +117,9 @@ func post(t *testing.T, address string, cover []byte) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		part.Write(cover)
+		if _, err := part.Write(cover); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := form.Close(); err != nil {
 		t.Fatal(err)

@@ -44,7 +44,7 @@ type chromium struct {
 	end     func() error
 }
 
-var shared chromium //nolint:gochecknoglobals // starting one for each test would take most of the time
+var shared chromium // starting one for each test would take most of the time
 
 // context returns chromedp's handle.
 func (c *chromium) context() (context.Context, error) {

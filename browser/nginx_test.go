@@ -83,7 +83,7 @@ func tryNginx(t *testing.T, program, backend string) (port, said string) {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, dir, address, backend), 0o644); err != nil { //nolint:gosec // nobody reads it
+	if err := os.WriteFile(file, fmt.Appendf(nil, nginxConfig, dir, address, backend), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

@@ -68,7 +68,7 @@ func element(id uint32, content ...[]byte) []byte {
 	return append(binary.BigEndian.AppendUint64(out, uint64(len(whole))|1<<56), whole...)
 }
 
-func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) } //nolint:gosec // not negative
+func number(n int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 func float(f float64) []byte {
 	return binary.BigEndian.AppendUint64(nil, math.Float64bits(f))

@@ -133,7 +133,7 @@ func (b *Bucket) url(ctx context.Context, key Key, o URLOptions, defaults urlDef
 		return "", b.urlError(key, why)
 	}
 	if b.public && o.plain() {
-		return b.publicURL(ctx, key, o.Internal)
+		return b.publicURL(ctx, key, o)
 	}
 	setDefault(&o.Method, http.MethodGet)
 	setDefault(&o.Window, defaults.window)
@@ -183,7 +183,7 @@ func lifeOf(key Key, now time.Time, expiry, window time.Duration) life {
 		return life{from: now.Truncate(time.Second), expires: expiry}
 	}
 	seconds := int64(window / time.Second)
-	phase := int64(spread(key.s) % uint64(seconds)) //nolint:gosec // less than seconds
+	phase := int64(spread(key.s) % uint64(seconds))
 	at := now.Unix()
 	return life{from: time.Unix(at-(at+phase)%seconds, 0), expires: expiry + window, window: window}
 }
@@ -214,7 +214,7 @@ func (b *Bucket) presigned(ctx context.Context, key Key, o URLOptions, l life) (
 	if made, ok := s.urls.get(id, l, c.Credentials); ok {
 		return made, nil
 	}
-	at, err := b.place(ctx, o.Internal)
+	at, err := b.place(ctx, o)
 	if err != nil {
 		return "", s.mapError(ctx, b.at("url", key), err)
 	}
@@ -279,12 +279,12 @@ func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life)
 }
 
 // publicURL joins where the bucket is and the escaped key.
-func (b *Bucket) publicURL(ctx context.Context, key Key, internal bool) (string, error) {
+func (b *Bucket) publicURL(ctx context.Context, key Key, o URLOptions) (string, error) {
 	path := EscapePath(key.s)
-	if base := b.declared.BaseURL; base != "" && !internal {
+	if base := b.declared.BaseURL; base != "" && !o.Internal {
 		return base + path, nil
 	}
-	at, err := b.place(ctx, internal)
+	at, err := b.place(ctx, o)
 	if err != nil {
 		return "", b.store.mapError(ctx, b.at("url", key), err)
 	}

@@ -193,7 +193,7 @@ func TestRandomURLsAreThoseOfMinioGo(t *testing.T) {
 	var wait sync.WaitGroup
 	for worker := range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
-			r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(worker))) //nolint:gosec // not secret
+			r := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), uint64(worker)))
 			text := func(most int) string {
 				out := make([]rune, 1+r.IntN(most))
 				for i := range out {
