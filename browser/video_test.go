@@ -98,7 +98,20 @@ func TestAVideoPlaysAndSeeks(t *testing.T) {
 			eval[any](b, `v.play().then(() => null)`)
 			b.wait(`v.currentTime > 0.1`)
 			eval[any](b, `(v.pause(), null)`)
-			seen := len(storage.Requests())
+			// far counts the requests for what lies behind the middle. Before the seek
+			// there is none, though the browser may still fetch what comes next.
+			far := func() (n int) {
+				for _, r := range storage.Requests() {
+					first, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
+					if from, err := strconv.Atoi(first); err == nil && from > len(content)/2 && r.Method == http.MethodGet {
+						n++
+					}
+				}
+				return n
+			}
+			if n := far(); n != 0 {
+				t.Errorf("before the seek, %d requests went for the second half: %+v", n, storage.Requests())
+			}
 
 			eval[any](b, `new Promise(done => { v.onseeked = () => done(null); v.currentTime = 50 })`)
 			if at := eval[float64](b, `v.currentTime`); at != 50 {
@@ -107,15 +120,8 @@ func TestAVideoPlaysAndSeeks(t *testing.T) {
 			b.wait(`v.readyState >= 2`) // the frame there is there
 			eval[any](b, `v.play().then(() => null)`)
 			b.wait(`v.currentTime > 50.1`)
-			asked := storage.Requests()[seen:]
-			if len(asked) == 0 {
-				t.Fatalf("the seek asked storage nothing; before it was asked %+v", storage.Requests())
-			}
-			for _, r := range asked {
-				first, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
-				if from, err := strconv.Atoi(first); err != nil || from < len(content)/2 || r.Method != http.MethodGet {
-					t.Errorf("the seek asked for %q by %s, want a range in the second half of %d bytes", r.Header.Get("Range"), r.Method, len(content))
-				}
+			if far() == 0 {
+				t.Errorf("the seek asked for no range in the second half: %+v", storage.Requests())
 			}
 		})
 	}
