@@ -136,6 +136,8 @@ type FieldConfig struct {
 	Links bool
 	// Options are kept with every object of the field.
 	Options ObjectOptions
+	// Direct shapes uploads straight to the bucket (see BeginDirect).
+	Direct DirectConfig
 }
 
 // Field is a declared file field. Safe for concurrent use.
@@ -161,6 +163,7 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 	setDefault(&config.URLWindow, s.config.URLWindow)
+	config.Direct.defaults()
 	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
 		config.LinkBase += "/"
 	}
@@ -181,6 +184,11 @@ func (s *Store) Field(config FieldConfig) *Field {
 		f.bucket = &Bucket{store: s, name: config.Bucket} // reported below, and nothing to create
 	default:
 		f.bucket = s.declare(config.Bucket, false)
+	}
+	for _, origin := range config.Direct.Origins {
+		if !slices.Contains(f.bucket.uploaders, origin) {
+			f.bucket.uploaders = append(f.bucket.uploaders, origin)
+		}
 	}
 	if len(faults) > 0 {
 		f.fault = &Error{Kind: ErrConfig, Op: "declare", Field: strings.TrimPrefix(config.Model+"."+config.Name, "."), Err: errors.Join(faults...)}
@@ -226,6 +234,7 @@ func (c FieldConfig) faults() []error {
 		fault(true, "DefaultURL is %q: it must be a path or an http address", c.DefaultURL)
 	}
 	faults = append(faults, c.Options.faults()...)
+	c.Direct.faults(fault)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
@@ -294,19 +303,22 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 		accept: f.config.Accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
-		key, unique, err := f.config.UploadTo.makeKey(Naming{
-			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
-			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
-		}, f.config.MaxKeyLength)
-		if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
-			err = atField(&Error{
-				Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
-				Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
-			}, f.config.Name)
-		}
-		return key, unique, err
+		return f.makeKey(Naming{Context: ctx, Name: in.Name, Type: mediaType, Form: in.Form, replaces: in.Replace})
 	}
 	return u.save(ctx)
+}
+
+// makeKey makes a key of the field. unique says that no other can have it.
+func (f *Field) makeKey(n Naming) (key Key, unique bool, err error) {
+	n.Field, n.Now = f.config.Name, f.store.config.Now()
+	key, unique, err = f.config.UploadTo.makeKey(n, f.config.MaxKeyLength)
+	if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
+		err = atField(&Error{
+			Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
+			Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
+		}, f.config.Name)
+	}
+	return key, unique, err
 }
 
 // checkName holds a file's own name against the field's rules, in Django's words.

@@ -165,28 +165,30 @@ func (rc *Receiver) claimText(r *http.Request, text string, tokens brought) (rep
 			continue
 		}
 		plain := !token.Pending && token.Subject == ""
+		object := token.Object
 		err = tokens.add(token, rc.limits)
 		switch {
 		case err == nil:
-			err = claim(r.Context(), field, token)
+			object, err = claim(r.Context(), field, token)
 		case plain && core.KindOf(err) == core.ErrToken:
 			return "", nil // looked at before; whether it may come twice is for the binder
 		}
 		switch {
 		case core.KindOf(err) == core.ErrToken:
-			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: badToken}}
+			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: tokenMessage(err)}}
 		case err != nil:
 			return "", err
 		case plain:
 			return "", nil
 		}
-		return field.Sign(token.Object, ""), nil
+		return field.Sign(object, ""), nil
 	}
 	return "", nil
 }
 
 func notOfToken(r rune) bool {
-	return !(r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
+	return !(r == '-' || r == '_' || r == '.' || r == '/' || // the key by which a direct upload's may come
+		'0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
 }
 
 // nextString returns where the content of the next string in a JSON text starts

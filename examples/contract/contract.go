@@ -36,6 +36,7 @@ func run(t *testing.T, program subject) {
 		"keeps documents":                         keepsDocuments,
 		"changes documents":                       changesDocuments,
 		"takes tokens in place of files":          takesTokens,
+		"takes files from the bucket":             takesDirectUploads,
 		"lists documents page by page":            listsPages,
 		"passes files through":                    passesFiles,
 		"shows pages to browsers":                 showsPages,
