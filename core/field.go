@@ -134,6 +134,17 @@ type FieldConfig struct {
 	// Links makes the URL of a fieldtype.File a signed link of the app (see Link)
 	// instead of a presigned URL of storage.
 	Links bool
+	// Variants are other forms of the field's images, as thumbnails, stored beside
+	// them: see Variant. They go with their original.
+	Variants []Variant
+	// VariantMaker makes them: variant.New. Required with Variants.
+	VariantMaker VariantMaker
+	// VariantWorker has those made that are due OnUpload. Default: VariantMaker
+	// makes them while the transaction commits, or Save returns.
+	VariantWorker VariantWorker
+	// VariantSources are the media types of which there are variants. Default: what
+	// variant.Standard reads, PNG, JPEG, GIF, WebP, BMP and TIFF.
+	VariantSources Accept
 	// Options are kept with every object of the field.
 	Options ObjectOptions
 }
@@ -146,6 +157,9 @@ type Field struct {
 	image  imageRules
 	id     string
 	fault  error
+
+	leaves       map[string]string // of the variants, by name
+	variantTypes []string          // of files that have variants
 }
 
 // Field declares a field. Faults in the declaration are reported by Faults and
@@ -159,6 +173,10 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxSize, defaultMaxSize)
 	setDefault(&config.MaxFiles, 1)
 	setDefault(&config.MaxKeyLength, maxKeyLength)
+	if len(config.Variants) > 0 {
+		config.MaxKeyLength = min(config.MaxKeyLength, maxKeyLength-variantRoom)
+	}
+	setDefault(&config.VariantSources, variantSources)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 	setDefault(&config.URLWindow, s.config.URLWindow)
 	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
@@ -172,6 +190,10 @@ func (s *Store) Field(config FieldConfig) *Field {
 	f := &Field{store: s, config: config, image: image, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
+	}
+	f.leaves, f.variantTypes = map[string]string{}, config.VariantSources.entries()
+	for _, v := range config.Variants {
+		f.leaves[v.Name] = v.leaf()
 	}
 	s.fields[f.id] = f
 	f.bucket = s.buckets[config.Bucket]
@@ -226,6 +248,7 @@ func (c FieldConfig) faults() []error {
 		fault(true, "DefaultURL is %q: it must be a path or an http address", c.DefaultURL)
 	}
 	faults = append(faults, c.Options.faults()...)
+	faults = append(faults, c.variantFaults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
@@ -298,6 +321,9 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
 			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
 		}, f.config.MaxKeyLength)
+		if err == nil && key.inVariants() {
+			err = atField(&Error{Kind: ErrName, Err: fmt.Errorf("the key %q lies where variants do", key.s)}, f.config.Name)
+		}
 		if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
 			err = atField(&Error{
 				Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
@@ -306,7 +332,14 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 		}
 		return key, unique, err
 	}
-	return u.save(ctx)
+	o, err := u.save(ctx)
+	if err == nil {
+		err = f.variantsOnCommit(ctx, o)
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	return o, nil
 }
 
 // checkName holds a file's own name against the field's rules, in Django's words.

@@ -84,7 +84,10 @@ func (f *Field) Claim(ctx context.Context, t Token) error {
 	if txn == nil {
 		return &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
-	return f.claimIn(ctx, txn, t)
+	if err := f.claimIn(ctx, txn, t); err != nil {
+		return err
+	}
+	return f.variantsOnCommit(ctx, t.Object)
 }
 
 // Confirm asks storage, with a HEAD, whether a verified token's file is still there,
@@ -232,7 +235,7 @@ func (b *Bucket) RemovePending(ctx context.Context, key Key) (removed bool, err 
 	}
 	pending, err := b.pending(ctx, key) // it may have been claimed meanwhile
 	if err == nil && pending {
-		err = b.remove(ctx, key)
+		err = b.removeFile(ctx, key)
 	}
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
 }
