@@ -46,7 +46,7 @@ type upload struct {
 	body     *meter
 	borrower *borrower
 	object   Object
-	unique   bool // the key is random: nobody else can want it
+	unique   bool   // the key is random: nobody else can want it
 	source   string // of a variant: of which content of its original it was made
 }
 

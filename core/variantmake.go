@@ -6,7 +6,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-
 )
 
 // MakeVariants makes the named variants of a file, without names all declared, as
@@ -114,6 +113,20 @@ func (f *Field) StoreVariant(ctx context.Context, original Object, name string, 
 	return stored, nil
 }
 
+// HasVariant says whether a variant exists that was made of this very content of
+// its original, whose ETag tells it.
+func (f *Field) HasVariant(ctx context.Context, original Object, name string) (bool, error) {
+	made, err := f.Variant(original, name)
+	if err != nil {
+		return false, err
+	}
+	file, err := f.Open(ctx, made.Key, OpenOptions{Length: 1}) // a GET says what is missing, a HEAD does not
+	if err != nil {
+		return false, ignoreNotFound(err)
+	}
+	return file.source == original.ETag, file.Close()
+}
+
 func (f *Field) stat(ctx context.Context, key Key) (Object, error) {
 	return f.bucket.stat(ctx, key, f.config.Options.Encryption)
 }
@@ -195,4 +208,3 @@ func (b *Bucket) takeVariants(ctx context.Context, from Key, to *Bucket, key Key
 	}
 	return errors.Join(errs...)
 }
-
