@@ -288,8 +288,8 @@ func (f *Field) hasVariants(typ string) bool {
 }
 
 // VariantURL returns where a browser gets a file's variant: the bucket's own URL of
-// one that is made OnUpload, a link of the app for one OnRequest. The latter is
-// bound to the subject ctx names, if the field's URLs are (URLPerSubject, Links);
+// one that is made OnUpload, a link of the app for one OnRequest and for all of a
+// field with Links. Such a link is bound to the subject ctx names, if the field's URLs are (URLPerSubject, Links);
 // in a public bucket it is the same for ever. It asks storage nothing. Errors as
 // Variant; ErrType is no failure of the app's but a file that has no variants.
 func (f *Field) VariantURL(ctx context.Context, o Object, name string) (string, error) {
@@ -298,11 +298,8 @@ func (f *Field) VariantURL(ctx context.Context, o Object, name string) (string, 
 		return "", err
 	}
 	v, _ := f.variant(name)
-	switch {
-	case v.Make == OnRequest:
+	if v.Make == OnRequest || f.config.Links {
 		return f.variantLink(ctx, o, made)
-	case f.config.Links:
-		return f.Link(made, LinkOptions{Subject: SubjectFrom(ctx)})
 	}
 	return f.URL(ctx, made.Key, URLOptions{})
 }
