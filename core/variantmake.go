@@ -11,18 +11,23 @@ import (
 // MakeVariants makes the named variants of a file, without names all declared, as
 // far as they do not exist: the work of a queue, of a handler that is asked for
 // one, and of an app that declares variants of files it has. A file of a type that
-// has no variants needs none. It is not part of a Txn. Errors as the VariantMaker's:
+// has no variants needs none, and is ErrType only where they are named. It is not part of a Txn. Errors as the VariantMaker's:
 // ErrType, ErrPixels or ErrInvalid for what is not to be decoded, ErrNotFound for a
 // file that is gone, otherwise the storage's kinds.
 func (f *Field) MakeVariants(ctx context.Context, original Object, names ...string) error {
-	switch {
-	case f.fault != nil:
+	if f.fault != nil {
 		return f.fault
-	case len(names) == 0:
-		names = f.variantNames(func(Variant) bool { return true })
 	}
-	if len(names) == 0 || !f.hasVariants(original.Type) {
-		return nil
+	for _, name := range names {
+		if _, err := f.Variant(original, name); err != nil {
+			return err
+		}
+	}
+	if len(names) == 0 {
+		if len(f.config.Variants) == 0 || !f.hasVariants(original.Type) {
+			return nil
+		}
+		names = f.variantNames(func(Variant) bool { return true })
 	}
 	return f.config.VariantMaker.MakeVariants(ctx, f, original, names)
 }

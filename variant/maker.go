@@ -96,6 +96,9 @@ func (m *Maker) MakeVariants(ctx context.Context, f *core.Field, original core.O
 		if core.KindOf(err) == core.ErrPrecondition { // replaced meanwhile: of the new one, then
 			err = m.make(ctx, f, original, names)
 		}
+		if core.KindOf(err) == core.ErrCanceled { // nobody but the clock ends this context
+			err = &core.Error{Kind: core.ErrUnavailable, Op: "make variant", Field: f.Name(), Err: errTime, Advice: "raise the Maker's Timeout, or make fewer at a time"}
+		}
 		return nil, err
 	})
 	select {
@@ -230,15 +233,20 @@ func (j *job) tooMuch() error {
 	return j.refuse(core.ErrPixels, fmt.Sprintf("an image of %d by %d pixels takes more memory than variants may", j.head.Width, j.head.Height), nil)
 }
 
-func (j *job) makeAll(ctx context.Context, content []byte) error {
+// prepare looks at the whole file and decodes it.
+func (j *job) prepare(ctx context.Context, content []byte) (image.Image, error) {
 	if scans, _ := core.CountFrames(j.original.Type, bytes.NewReader(content)); j.original.Type == "image/jpeg" && scans > maxScans {
-		return j.refuse(core.ErrPixels, fmt.Sprintf("the image has more than %d scans", maxScans), nil)
+		return nil, j.refuse(core.ErrPixels, fmt.Sprintf("the image has more than %d scans", maxScans), nil)
 	}
 	if j.head.Orientation == 0 { // it may stand behind the pixels
 		whole, _ := core.ReadImageHead(j.original.Type, bytes.NewReader(content))
 		j.head.Orientation = whole.Orientation
 	}
-	picture, err := j.decode(ctx, content)
+	return j.decode(ctx, content)
+}
+
+func (j *job) makeAll(ctx context.Context, content []byte) error {
+	picture, err := j.prepare(ctx, content)
 	if err != nil {
 		return err
 	}
