@@ -33,11 +33,12 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 	}
 	txn := TxnFrom(ctx)
 	if txn != nil && replace == Replace {
+		original := source
 		err := txn.OnCommit(func(ctx context.Context) error {
 			if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
 				return err
 			}
-			return errors.Join(b.takeVariants(ctx, from, to, key), then(ctx))
+			return errors.Join(b.takeVariants(ctx, original, to, key), then(ctx))
 		})
 		source.Bucket, source.Key, source.VersionID = to.name, key, ""
 		return source, err
@@ -50,7 +51,7 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 	if err != nil {
 		return Object{}, err
 	}
-	if err := b.takeVariants(ctx, from, to, key); err != nil {
+	if err := b.takeVariants(ctx, source, to, key); err != nil {
 		b.store.warn(ctx, "variants of a copied file could not be copied", err)
 	}
 	copied, err := to.Stat(ctx, key)

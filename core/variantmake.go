@@ -195,14 +195,26 @@ func (b *Bucket) removeVariants(ctx context.Context, key Key) error {
 	return errors.Join(errs...)
 }
 
-// takeVariants follows a copy: what the target had of variants goes, and those of
-// the source are copied. One that is not there is made when it is asked for, or by
-// MakeVariants.
-func (b *Bucket) takeVariants(ctx context.Context, from Key, to *Bucket, key Key) error {
+// takeVariants follows a copy: what the target had of variants of another content
+// goes, and those of the source are copied. One that is not there is made when it is
+// asked for, or by MakeVariants.
+func (b *Bucket) takeVariants(ctx context.Context, source Object, to *Bucket, key Key) error {
 	var errs []error
+	from := source.Key
 	have := b.variantKeys(from)
 	for _, target := range to.variantKeys(key) {
-		errs = append(errs, to.remove(ctx, target))
+		file, err := to.Open(ctx, target, OpenOptions{Length: 1})
+		switch {
+		case err == nil:
+			_ = file.Close()
+			if file.source == source.ETag {
+				continue
+			}
+			errs = append(errs, to.remove(ctx, target))
+		case KindOf(err) != ErrNotFound:
+			errs = append(errs, err)
+			continue
+		}
 		source, err := variantKey(from, target.Base())
 		if err != nil || !slices.Contains(have, source) {
 			continue

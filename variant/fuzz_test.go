@@ -46,7 +46,7 @@ func FuzzImagesBecomeVariantsOrAreRefused(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	maker := New(Config{Memory: 16 << 20})
+	maker := New(Config{Memory: 1 << 20})
 	field := store.Field(core.FieldConfig{Name: "photo", Bucket: "photos", VariantMaker: maker, Variants: []core.Variant{{Name: "thumb"}}})
 	f.Fuzz(func(t *testing.T, content []byte, width, height, mode uint8) {
 		v := core.Variant{Name: "thumb", Width: int(width), Height: int(height), Mode: core.VariantMode(mode % 2)}
