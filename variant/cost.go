@@ -22,7 +22,7 @@ func decodedBytes(typ string, head []byte, width, height int) int64 {
 	case "image/bmp":
 		return pixels * 4
 	case "image/tiff":
-		return pixels * 24 // 16 bits in four colours, the strip in front of it, and what it was unpacked from
+		return pixels * 40 // 16 bits in four colours, and a strip of them as it grows while it is unpacked
 	}
 	// WebP without loss: pixels, and the images that transforms are described by.
 	// Of other codecs nothing is known.
