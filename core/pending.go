@@ -202,7 +202,7 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 		if err != nil {
 			return removed, err
 		}
-		if !o.Modified.Before(before) {
+		if _, isVariant := o.Key.VariantOf(); isVariant || !o.Modified.Before(before) {
 			continue
 		}
 		expired, err := b.RemovePending(ctx, o.Key)

@@ -126,6 +126,9 @@ func (f *Field) HasVariant(ctx context.Context, original Object, name string) (b
 		return false, err
 	}
 	file, err := f.Open(ctx, made.Key, OpenOptions{Length: 1}) // a GET says what is missing, a HEAD does not
+	if KindOf(err) == ErrRange { // it is empty, which no image is
+		return false, nil
+	}
 	if err != nil {
 		return false, ignoreNotFound(err)
 	}
@@ -147,8 +150,9 @@ func (f *Field) putVariant(ctx context.Context, original, made Object, content [
 		maxSize: Unlimited, maxKey: maxKeyLength,
 		makeKey: func(string) (Key, bool, error) { return made.Key, false, nil },
 	}
-	setDefault(&u.in.Options.PartSize, f.store.config.PartSize)
 	u.in.Limit = int64(len(content))
+	// In one request, whatever its size: nobody sees a variant that is half there.
+	u.in.Options.PartSize = max(minPartSize, u.in.Limit+1)
 	u.alternative = func(Key) (Key, error) {
 		return Key{}, &Error{Kind: ErrTaken, Op: "make variant", Field: f.config.Name, Bucket: f.bucket.name, Key: made.Key.s}
 	}
