@@ -27,10 +27,14 @@ func appendShown[S Spec](b []byte, url string, f File[S]) []byte {
 // appendVariants adds the URLs of the variants that the field declares, by name, to
 // an object that appendShown has written.
 func (f File[S]) appendVariants(b []byte, field *core.Field) ([]byte, error) {
+	declared := field.Config().Variants
+	if len(declared) == 0 {
+		return b, nil
+	}
 	const none = `,"variants":{`
 	start := len(b) - 1
 	out := append(b[:start], none...)
-	for _, v := range field.Config().Variants {
+	for _, v := range declared {
 		u, err := f.variantURL(context.Background(), v.Name)
 		if err != nil {
 			return nil, err
