@@ -52,7 +52,7 @@ func render(ctx context.Context, m image.Image, orientation int, v core.Variant)
 // then its height, in bands of columns. A kernel that passes through its points
 // leaves the direction alone that keeps its size.
 func resize(ctx context.Context, m image.Image, part image.Rectangle, width, height int) (*image.RGBA, error) {
-	kernel := draw.CatmullRom
+	scalers := scalers{}
 	w, h := part.Dx(), part.Dy()
 	middle := image.NewRGBA(image.Rect(0, 0, width, h))
 	band := image.NewRGBA(image.Rect(0, 0, w, min(bandRows, h)))
@@ -68,7 +68,7 @@ func resize(ctx context.Context, m image.Image, part image.Rectangle, width, hei
 			continue
 		}
 		stddraw.Draw(band, from, m, part.Min.Add(image.Pt(0, y)), stddraw.Src)
-		kernel.Scale(middle, to, band, from, draw.Src, nil)
+		scalers.scale(middle, to, band, from)
 	}
 	if height == h {
 		return middle, nil
@@ -79,9 +79,20 @@ func resize(ctx context.Context, m image.Image, part image.Rectangle, width, hei
 			return nil, context.Cause(ctx)
 		}
 		end := min(x+bandColumns, width)
-		kernel.Scale(made, image.Rect(x, 0, end, height), middle, image.Rect(x, 0, end, h), draw.Src, nil)
+		scalers.scale(made, image.Rect(x, 0, end, height), middle, image.Rect(x, 0, end, h))
 	}
 	return made, nil
+}
+
+// scalers keeps the weights, and the intermediate image, of bands of one size.
+type scalers map[[2]image.Point]draw.Scaler
+
+func (s scalers) scale(to *image.RGBA, at image.Rectangle, from *image.RGBA, part image.Rectangle) {
+	size := [2]image.Point{at.Size(), part.Size()}
+	if s[size] == nil {
+		s[size] = draw.CatmullRom.NewScaler(at.Dx(), at.Dy(), part.Dx(), part.Dy())
+	}
+	s[size].Scale(to, at, from, part, draw.Src, nil)
 }
 
 // whole returns a frame as the whole image it is a part of.
