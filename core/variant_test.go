@@ -203,8 +203,14 @@ func TestAVariantDeclaredOtherwiseIsAnotherObject(t *testing.T) {
 	store := exampleStore()
 	seen := map[string]core.Variant{}
 	for i, v := range []core.Variant{
-		{}, {Width: 10}, {Height: 10}, {Width: 10, Height: 10}, {Width: 10, Height: 10, Mode: core.Fill},
-		{Format: "image/png"}, {Format: "image/jpeg"}, {Quality: 50},
+		{},
+		{Width: 10},
+		{Height: 10},
+		{Width: 10, Height: 10},
+		{Width: 10, Height: 10, Mode: core.Fill},
+		{Format: "image/png"},
+		{Format: "image/jpeg"},
+		{Quality: 50},
 	} {
 		v.Name = "thumb"
 		field, _ := album(t, store, "photos", func(c *core.FieldConfig) {

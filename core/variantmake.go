@@ -126,7 +126,7 @@ func (f *Field) HasVariant(ctx context.Context, original Object, name string) (b
 		return false, err
 	}
 	file, err := f.Open(ctx, made.Key, OpenOptions{Length: 1}) // a GET says what is missing, a HEAD does not
-	if KindOf(err) == ErrRange { // it is empty, which no image is
+	if KindOf(err) == ErrRange {                               // it is empty, which no image is
 		return false, nil
 	}
 	if err != nil {

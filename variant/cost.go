@@ -75,7 +75,7 @@ func jpegBytes(head []byte, width, height int) int64 {
 		case 0xEE:
 			adobe = 4 // it may be RGB or CMYK, which is copied once more
 		case 0xC0, 0xC1, 0xC2:
-			bytes := frameBytes(segment, w*h, marker == 0xC2)
+			bytes := frameBytes(segment, w*h, map[byte]int64{0xC0: 1, 0xC1: 1, 0xC2: 5}[marker])
 			if bytes == 0 {
 				return worst
 			}
@@ -88,9 +88,9 @@ func jpegBytes(head []byte, width, height int) int64 {
 	return worst
 }
 
-// frameBytes returns what the components of a frame take, or 0 where that cannot be
+// frameBytes returns what the components of a frame take, each so many bytes a sample, or 0 where that cannot be
 // read.
-func frameBytes(frame []byte, pixels int64, progressive bool) int64 {
+func frameBytes(frame []byte, pixels, each int64) int64 {
 	if len(frame) < 6 || len(frame) < 6+3*int(frame[5]) {
 		return 0
 	}
@@ -102,10 +102,6 @@ func frameBytes(frame []byte, pixels int64, progressive bool) int64 {
 		area := int64(factors>>4) * int64(factors&15)
 		most, samples = max(most, area), samples+area
 		usual = usual && (i == 0 || factors == 0x11)
-	}
-	each := int64(1)
-	if progressive {
-		each = 5
 	}
 	if n == 1 {
 		return pixels * each

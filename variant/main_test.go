@@ -128,6 +128,7 @@ func asBMP(t testing.TB, m image.Image) []byte { return encoded(t, m, bmp.Encode
 func asTIFF(t testing.TB, m image.Image) []byte {
 	return encoded(t, m, func(w io.Writer, m image.Image) error { return tiff.Encode(w, m, nil) })
 }
+
 func asGIF(t testing.TB, m image.Image) []byte {
 	return encoded(t, m, func(w io.Writer, m image.Image) error { return gif.Encode(w, m, nil) })
 }

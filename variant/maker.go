@@ -109,7 +109,7 @@ func (m *Maker) MakeVariants(ctx context.Context, f *core.Field, original core.O
 	}
 }
 
-var errTime = errors.New("making the variants took too long") //nolint:gochecknoglobals // a constant
+var errTime = errors.New("making the variants took too long")
 
 // job is one original on its way to its variants.
 type job struct {
