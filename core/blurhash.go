@@ -13,6 +13,8 @@ import (
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/draw"
 	"golang.org/x/image/webp"
+
+	"github.com/filefield/filefield/internal/orient"
 )
 
 const (
@@ -56,7 +58,7 @@ func blurhashOf(o Object, file *io.SectionReader) string {
 	small := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.Draw(small, small.Rect, image.NewUniform(color.White), image.Point{}, draw.Src) // under what is transparent
 	draw.BiLinear.Scale(small, small.Rect, picture, bounds, draw.Over, nil)
-	hash, err := blurhash.Encode(4, 3, upright(small, o.Orientation))
+	hash, err := blurhash.Encode(4, 3, orient.Upright(small, o.Orientation))
 	if err != nil {
 		return ""
 	}
@@ -88,36 +90,6 @@ func decodeImage(typ string, r io.Reader) (image.Image, error) {
 		return bmp.Decode(r)
 	}
 	return nil, image.ErrFormat
-}
-
-// upright turns a small image as its orientation says.
-func upright(from *image.RGBA, orientation int) image.Image {
-	if !validOrientation(orientation) || orientation == 1 {
-		return from
-	}
-	w, h := from.Rect.Dx(), from.Rect.Dy()
-	to := image.NewRGBA(image.Rect(0, 0, w, h))
-	if turned(orientation) {
-		to = image.NewRGBA(image.Rect(0, 0, h, w))
-	}
-	for y := range to.Rect.Dy() {
-		for x := range to.Rect.Dx() {
-			sx, sy := x, y
-			if turned(orientation) {
-				sx, sy = y, x
-			}
-			switch orientation { // EXIF: where row 0 and column 0 of what is stored are seen
-			case 2, 3, 7, 8:
-				sx = w - 1 - sx
-			}
-			switch orientation {
-			case 3, 4, 6, 7:
-				sy = h - 1 - sy
-			}
-			to.SetRGBA(x, y, from.RGBAAt(sx, sy))
-		}
-	}
-	return to
 }
 
 // validBlurhash tells whether s can be one: it is shown to clients.

@@ -117,7 +117,8 @@ func (b *Bucket) Store() *Store { return b.store }
 
 // Delete removes an object; one that does not exist is no error. Under a Txn it
 // happens when the transaction commits. In a versioned bucket it leaves a
-// delete marker.
+// delete marker. Its variants, where a field of the bucket declares some, go with
+// it.
 func (b *Bucket) Delete(ctx context.Context, key Key) error {
 	if key.IsZero() {
 		return errNoKey("delete", b.name)
@@ -125,7 +126,7 @@ func (b *Bucket) Delete(ctx context.Context, key Key) error {
 	if txn := TxnFrom(ctx); txn != nil {
 		return txn.delete(b, key)
 	}
-	return b.remove(ctx, key)
+	return b.removeFile(ctx, key)
 }
 
 func (b *Bucket) remove(ctx context.Context, key Key) error {
@@ -162,7 +163,8 @@ func (o Object) same(as Object) bool {
 
 // DeleteUnchanged removes an object if it still is the one that was seen:
 // ErrPrecondition if another has taken its place or it is gone. It happens at
-// once, also under a Txn, and leaves a marker as Delete does.
+// once, also under a Txn, and leaves a marker and takes the variants with it as
+// Delete does.
 //
 // The object is looked at first, and then the storage compares the ETag while it
 // removes (If-Match), so that nothing comes between. MinIO does not compare, nor
@@ -189,9 +191,12 @@ func (b *Bucket) DeleteUnchanged(ctx context.Context, seen Object) error {
 		return err
 	})
 	if notImplemented(err) {
-		return b.remove(ctx, seen.Key)
+		err = b.remove(ctx, seen.Key)
 	}
-	return ignoreNotFound(err) // an earlier try did it
+	if err = ignoreNotFound(err); err != nil { // an earlier try did it
+		return err
+	}
+	return b.removeVariants(ctx, seen.Key)
 }
 
 // Versioning asks whether the bucket keeps versions; a server that has none says

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
@@ -13,6 +14,9 @@ import (
 // type and disposition are not taken over: such a copy is served as a download
 // of unknown type. Under a Txn the copy goes again if it rolls back, and one
 // that replaces is made when it commits.
+//
+// The variants that a field of both buckets declares are copied as well, as far as
+// they exist; those of an object that is replaced go.
 func (b *Bucket) Copy(ctx context.Context, from Key, to *Bucket, key Key, replace ReplaceMode) (Object, error) {
 	return b.transfer(ctx, from, to, key, replace, func(context.Context) error { return nil })
 }
@@ -29,11 +33,12 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 	}
 	txn := TxnFrom(ctx)
 	if txn != nil && replace == Replace {
+		original := source
 		err := txn.OnCommit(func(ctx context.Context) error {
 			if err := b.copy(ctx, from, source.Size, to, key, ObjectOptions{}); err != nil {
 				return err
 			}
-			return then(ctx)
+			return errors.Join(b.takeVariants(ctx, original, to, key), then(ctx))
 		})
 		source.Bucket, source.Key, source.VersionID = to.name, key, ""
 		return source, err
@@ -45,6 +50,9 @@ func (b *Bucket) transfer(ctx context.Context, from Key, to *Bucket, key Key, re
 	}
 	if err != nil {
 		return Object{}, err
+	}
+	if err := b.takeVariants(ctx, source, to, key); err != nil {
+		b.store.warn(ctx, "variants of a copied file could not be copied", err)
 	}
 	copied, err := to.Stat(ctx, key)
 	if err != nil {
@@ -120,5 +128,5 @@ func (b *Bucket) Move(ctx context.Context, from Key, to *Bucket, key Key, replac
 	if b.name == to.name && from == key {
 		return b.Stat(ctx, from)
 	}
-	return b.transfer(ctx, from, to, key, replace, func(ctx context.Context) error { return b.remove(ctx, from) })
+	return b.transfer(ctx, from, to, key, replace, func(ctx context.Context) error { return b.removeFile(ctx, from) })
 }

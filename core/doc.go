@@ -31,7 +31,9 @@
 // (errors.go; problem.go for what a client sees of them; remote.go for what
 // storage said). What is known of images comes from dimensions.go, orientation.go,
 // heif.go, frames.go and blurhash.go, and image.go holds it against a field's
-// bounds.
+// bounds. Variants of images are declared, named and linked to in variant.go;
+// variantmake.go has when they are made and how they go. Making them is package
+// variant's work.
 //
 // What a bucket is to be is declared (declare.go), compared with what it is
 // (plan.go, and a file for each aspect: existence.go, policy.go, versioning.go,

@@ -134,6 +134,17 @@ type FieldConfig struct {
 	// Links makes the URL of a fieldtype.File a signed link of the app (see Link)
 	// instead of a presigned URL of storage.
 	Links bool
+	// Variants are other forms of the field's images, as thumbnails, stored beside
+	// them: see Variant. They go with their original.
+	Variants []Variant
+	// VariantMaker makes them: variant.New. Required with Variants.
+	VariantMaker VariantMaker
+	// VariantWorker has those made that are due OnUpload. Default: VariantMaker
+	// makes them while the transaction commits, or Save returns.
+	VariantWorker VariantWorker
+	// VariantSources are the media types of which there are variants. Default: what
+	// variant.Standard reads, PNG, JPEG, GIF, WebP, BMP and TIFF.
+	VariantSources Accept
 	// Options are kept with every object of the field.
 	Options ObjectOptions
 	// Direct shapes uploads straight to the bucket (see BeginDirect).
@@ -148,6 +159,9 @@ type Field struct {
 	image  imageRules
 	id     string
 	fault  error
+
+	leaves       map[string]string // of the variants, by name
+	variantTypes []string          // of files that have variants
 }
 
 // Field declares a field. Faults in the declaration are reported by Faults and
@@ -161,6 +175,10 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxSize, defaultMaxSize)
 	setDefault(&config.MaxFiles, 1)
 	setDefault(&config.MaxKeyLength, maxKeyLength)
+	if len(config.Variants) > 0 {
+		config.MaxKeyLength = min(config.MaxKeyLength, maxKeyLength-variantRoom)
+	}
+	setDefault(&config.VariantSources, variantSources)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 	setDefault(&config.URLWindow, s.config.URLWindow)
 	config.Direct.defaults()
@@ -175,6 +193,10 @@ func (s *Store) Field(config FieldConfig) *Field {
 	f := &Field{store: s, config: config, image: image, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
+	}
+	f.leaves, f.variantTypes = map[string]string{}, config.VariantSources.entries()
+	for _, v := range config.Variants {
+		f.leaves[v.Name] = v.leaf()
 	}
 	s.fields[f.id] = f
 	f.bucket = s.buckets[config.Bucket]
@@ -235,6 +257,7 @@ func (c FieldConfig) faults() []error {
 	}
 	faults = append(faults, c.Options.faults()...)
 	c.Direct.faults(fault)
+	faults = append(faults, c.variantFaults()...)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}
@@ -305,13 +328,23 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	u.makeKey = func(mediaType string) (Key, bool, error) {
 		return f.makeKey(Naming{Context: ctx, Name: in.Name, Type: mediaType, Form: in.Form, replaces: in.Replace})
 	}
-	return u.save(ctx)
+	o, err := u.save(ctx)
+	if err == nil {
+		err = f.variantsOnCommit(ctx, o)
+	}
+	if err != nil {
+		return Object{}, err
+	}
+	return o, nil
 }
 
 // makeKey makes a key of the field. unique says that no other can have it.
 func (f *Field) makeKey(n Naming) (key Key, unique bool, err error) {
 	n.Field, n.Now = f.config.Name, f.store.config.Now()
 	key, unique, err = f.config.UploadTo.makeKey(n, f.config.MaxKeyLength)
+	if err == nil && key.inVariants() {
+		err = atField(&Error{Kind: ErrName, Err: fmt.Errorf("the key %q lies where variants do", key.s)}, f.config.Name)
+	}
 	if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
 		err = atField(&Error{
 			Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),

@@ -3,8 +3,28 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
 	"math"
 )
+
+// CountFrames returns how many frames a GIF, PNG or WebP of that media type has, as
+// far as it is undamaged, or how many scans a JPEG; 0 for other types, and for a PNG
+// or WebP without an animation. It decodes nothing and reads to the end.
+func CountFrames(typ string, r io.Reader) (frames int64, err error) {
+	c := newFrameCounter(typ)
+	if c == nil {
+		return 0, nil
+	}
+	_, err = io.Copy(countingWriter{c}, r)
+	return c.frames, err
+}
+
+type countingWriter struct{ *frameCounter }
+
+func (w countingWriter) Write(p []byte) (int, error) {
+	w.write(p)
+	return len(p), nil
+}
 
 // frameCounter counts the frames of a GIF, PNG or WebP, and the scans of a JPEG,
 // while its bytes pass. It holds a few of them at a time, whatever the file's size.

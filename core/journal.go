@@ -70,9 +70,13 @@ func (b *Bucket) RemoveWritten(ctx context.Context, w Written) error {
 		}
 	}
 	if w.Upload == "" {
-		return b.remove(ctx, w.Key)
+		return b.removeFile(ctx, w.Key)
 	}
-	return b.removeWritten(ctx, w.Key, w.Upload, nil)
+	removed, err := b.removeOwn(ctx, w.Key, w.Upload, nil)
+	if !removed {
+		return err
+	}
+	return b.removeVariants(ctx, w.Key)
 }
 
 func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {

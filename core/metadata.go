@@ -16,6 +16,7 @@ const (
 	metaSize   = "filefield-pixels" // width x height of an image
 	metaTurn   = "filefield-orientation"
 	metaBlur   = "filefield-blurhash" // percent-encoded
+	metaSource = "filefield-source"   // a variant's original, by ETag
 )
 
 // object turns minio-go's description into ours.
@@ -46,6 +47,8 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 			}
 		case metaUpload:
 			o.saved = true
+		case metaSource:
+			o.source = value
 		default:
 			if o.Metadata == nil {
 				o.Metadata = map[string]string{}

@@ -25,8 +25,9 @@ type Object struct {
 	// Name is the file name its sender gave it. It is data, never a key.
 	Name string
 	// Size is its length in bytes.
-	Size  int64
-	saved bool // see SavedHere
+	Size   int64
+	saved  bool   // see SavedHere
+	source string // a variant's: the ETag of what it was made of
 	// Type is its media type, by content.
 	Type string
 	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.

@@ -105,10 +105,17 @@ func (f *Field) ClaimObject(ctx context.Context, t Token) (Object, error) {
 	if txn == nil {
 		return Object{}, &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
+	object := t.Object
+	var err error
 	if t.direct != nil {
-		return f.claimDirect(ctx, txn, t)
+		object, err = f.claimDirect(ctx, txn, t)
+	} else {
+		err = f.claimIn(ctx, txn, t)
 	}
-	return t.Object, f.claimIn(ctx, txn, t)
+	if err != nil {
+		return Object{}, err
+	}
+	return object, f.variantsOnCommit(ctx, object)
 }
 
 func (f *Field) checkSubject(ctx context.Context, t Token) error {
@@ -230,7 +237,7 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 		if err != nil {
 			return removed, err
 		}
-		if !o.Modified.Before(before) {
+		if _, isVariant := o.Key.VariantOf(); isVariant || !o.Modified.Before(before) {
 			continue
 		}
 		expired, err := b.RemovePending(ctx, o.Key)
@@ -268,7 +275,7 @@ func (b *Bucket) RemovePending(ctx context.Context, key Key) (removed bool, err 
 		if release, err = b.take(ctx, markerKey(key)); KindOf(err) == ErrPrecondition {
 			pending, err = false, nil
 		} else if err == nil {
-			err = errors.Join(b.remove(ctx, key), release(ctx))
+			err = errors.Join(b.removeFile(ctx, key), release(ctx))
 		}
 	}
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))

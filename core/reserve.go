@@ -68,11 +68,18 @@ func isPrecondition(err error) bool {
 // removeWritten removes the object at key if the upload id wrote it, and leaves
 // one that somebody else has put there since.
 func (b *Bucket) removeWritten(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) error {
+	_, err := b.removeOwn(ctx, key, id, encryption)
+	return err
+}
+
+// removeOwn is removeWritten, and says whether there was something to remove.
+func (b *Bucket) removeOwn(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (removed bool, err error) {
 	_, ours, err := b.written(ctx, key, id, encryption)
 	if err != nil || !ours {
-		return err
+		return false, err
 	}
-	return b.remove(ctx, key)
+	err = b.remove(ctx, key)
+	return err == nil, err
 }
 
 // removeVersion removes the object at key if it is still the one of that ETag.
@@ -84,7 +91,7 @@ func (b *Bucket) removeVersion(ctx context.Context, key Key, etag string) error 
 	if err != nil {
 		return err
 	}
-	return b.remove(ctx, key)
+	return b.removeFile(ctx, key)
 }
 
 // tidy runs what a failed operation has to clean up, on a context of its own.

@@ -46,7 +46,8 @@ type upload struct {
 	body     *meter
 	borrower *borrower
 	object   Object
-	unique   bool // the key is random: nobody else can want it
+	unique   bool   // the key is random: nobody else can want it
+	source   string // of a variant: of which content of its original it was made
 }
 
 func newUploadID() string { return rand.Text() }
@@ -61,6 +62,9 @@ func (u *upload) save(ctx context.Context) (Object, error) {
 		return u.saveIn(ctx, txn)
 	}
 	o, err := u.run(ctx)
+	if err == nil && u.in.Replace {
+		err = u.bucket.removeVariants(ctx, o.Key)
+	}
 	if err == nil {
 		o.loose = new(atomic.Bool)
 		o.loose.Store(true)
@@ -115,7 +119,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		if err := u.bucket.copy(ctx, stored, o.Size, u.bucket, target, keep); err != nil {
 			return err
 		}
-		return u.bucket.remove(ctx, stored)
+		return errors.Join(u.bucket.remove(ctx, stored), u.bucket.removeVariants(ctx, target))
 	})
 	if err != nil {
 		u.bucket.tidy(ctx, err, u.remove)
@@ -129,9 +133,13 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 // place: only a random key is surely ours.
 func (u *upload) remove(ctx context.Context) error {
 	if u.unique {
-		return u.bucket.remove(ctx, u.object.Key)
+		return u.bucket.removeFile(ctx, u.object.Key)
 	}
-	return u.bucket.removeWritten(ctx, u.object.Key, u.id, u.in.Options.Encryption)
+	removed, err := u.bucket.removeOwn(ctx, u.object.Key, u.id, u.in.Options.Encryption)
+	if !removed {
+		return err
+	}
+	return u.bucket.removeVariants(ctx, u.object.Key)
 }
 
 func (u *upload) run(ctx context.Context) (Object, error) {
@@ -372,6 +380,9 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 		p.UserMetadata["x-amz-meta-"+name] = encodeMetadata(value)
 	}
 	p.UserMetadata[metaUpload] = u.id
+	if u.source != "" {
+		p.UserMetadata[metaSource] = u.source
+	}
 	p.UserMetadata[metaName] = url.PathEscape(u.object.Name)
 	if p.ContentType != u.object.Type {
 		p.UserMetadata[metaType] = u.object.Type

@@ -174,7 +174,7 @@ func (t *Txn) delete(b *Bucket, key Key) error {
 		if d.spared.Load() {
 			return nil
 		}
-		return b.remove(ctx, key)
+		return b.removeFile(ctx, key)
 	})
 	return nil
 }

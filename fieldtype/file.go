@@ -175,6 +175,41 @@ func (f File[S]) DownloadURL(ctx context.Context) (string, error) {
 	return f.url(ctx, core.URLOptions{Disposition: core.Attachment, Name: f.object.Name})
 }
 
+// VariantURL returns where a browser gets a variant of the image, as
+// core.Field.VariantURL; the field's DefaultURL, or "", for no file and for one that
+// has no variants. It asks storage nothing. ErrConfig for a variant that is not
+// declared.
+func (f File[S]) VariantURL(ctx context.Context, name string) (string, error) {
+	u, err := f.variantURL(ctx, name)
+	if u == "" && err == nil {
+		return defaultURL[S](), nil
+	}
+	return u, err
+}
+
+// VariantHref is VariantURL for templates, which have no context to give: <img
+// src="{{.Photo.VariantHref "thumb"}}">.
+func (f File[S]) VariantHref(name string) (string, error) {
+	return f.VariantURL(context.Background(), name)
+}
+
+// variantURL returns "" where there is no variant.
+func (f File[S]) variantURL(ctx context.Context, name string) (string, error) {
+	if f.IsZero() {
+		return "", nil
+	}
+	field, err := f.stored("url")
+	if err != nil {
+		return "", err
+	}
+	u, err := field.VariantURL(ctx, f.object, name)
+	switch core.KindOf(err) {
+	case core.ErrType, core.ErrName:
+		return "", nil
+	}
+	return u, err
+}
+
 func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, error) {
 	if f.IsZero() {
 		return defaultURL[S](), nil
@@ -364,7 +399,8 @@ type shownLink struct {
 
 // MarshalJSON writes the shape the field declares (core.JSONShape): by default
 // {"name","type","size","url"} and, for an image, "width" and "height" as it is
-// looked at and "blurhash" if it has one. No file is null, unless the field has a
+// looked at, "blurhash" if it has one, and "variants", the URLs of the declared
+// ones by name. No file is null, unless the field has a
 // DefaultURL: then it is that URL, with no name. The key is not shown. It asks
 // storage nothing.
 func (f File[S]) MarshalJSON() ([]byte, error) {
@@ -375,18 +411,19 @@ func (f File[S]) MarshalJSON() ([]byte, error) {
 	if u == "" {
 		return []byte("null"), nil
 	}
-	shape := core.JSONObject
-	if field, err := declared[S]("show"); err == nil {
-		shape = field.Config().JSON
+	field, err := declared[S]("show")
+	if err != nil {
+		return nil, err
 	}
-	o := f.object
+	shape, o := field.Config().JSON, f.object
 	switch shape {
 	case core.JSONURL:
 		return json.Marshal(u)
 	case core.JSONLink:
 		return json.Marshal(shownLink{Name: o.Name, URL: u})
 	}
-	return appendShown(make([]byte, 0, 128+len(o.Name)+len(o.Type)+len(u)+5*strings.Count(u, "&")+len(o.Blurhash)), u, f), nil
+	b := appendShown(make([]byte, 0, 128+len(o.Name)+len(o.Type)+len(u)+5*strings.Count(u, "&")+len(o.Blurhash)), u, f)
+	return f.appendVariants(b, field)
 }
 
 // Info is what validation rules see of a File: what is known of it without asking

@@ -73,7 +73,8 @@ func (d Delivery) Files(field *core.Field, find func(*http.Request) (core.Object
 
 // Links returns a handler for the links that core.Field.Link makes: the last but
 // one segment of the path is the link's token. authorize is asked besides the
-// link itself (Anyone: who has it may follow it). Otherwise as Files.
+// link itself (Anyone: who has it may follow it). Otherwise as Files. Links to
+// variants that are made OnRequest are answered as Variants does.
 func Links(field *core.Field, authorize Authorizer) HandlerFunc {
 	return Delivery{}.Links(field, authorize)
 }
@@ -87,9 +88,14 @@ func (d Delivery) Links(field *core.Field, authorize Authorizer) HandlerFunc {
 		// The link is a secret. It says so for every link, as only one that is none
 		// would differ otherwise.
 		w.Header().Set("Referrer-Policy", "no-referrer")
-		object, disposition, err := field.VerifyLink(r.Context(), path.Base(path.Dir(r.URL.Path)))
+		token := path.Base(path.Dir(r.URL.Path))
+		object, disposition, err := field.VerifyLink(r.Context(), token)
 		if err != nil {
-			return err
+			original, name, notVariant := field.VerifyVariantLink(r.Context(), token)
+			if notVariant != nil {
+				return err
+			}
+			return d.authorizedVariant(w, r, field, wanted{original, name}, authorize)
 		}
 		d := d // one delivery's links may differ
 		if disposition != "" {
@@ -100,14 +106,19 @@ func (d Delivery) Links(field *core.Field, authorize Authorizer) HandlerFunc {
 }
 
 func (d Delivery) authorized(w http.ResponseWriter, r *http.Request, field *core.Field, object core.Object, authorize Authorizer) error {
-	err := authorize(r, object)
-	switch {
-	case core.KindOf(err) == core.ErrForbidden:
-		return errNoFile(err)
-	case err != nil:
+	if err := allow(r, object, authorize); err != nil {
 		return err
 	}
 	return d.ServeFile(w, r, field, object)
+}
+
+// allow asks who may have a file. Who may not does not learn that it is there.
+func allow(r *http.Request, object core.Object, authorize Authorizer) error {
+	err := authorize(r, object)
+	if core.KindOf(err) == core.ErrForbidden {
+		return errNoFile(err)
+	}
+	return err
 }
 
 // errNoFile names no field: the answer would differ from that of a row that is

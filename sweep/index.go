@@ -28,7 +28,8 @@ type group struct {
 // state is a hash of what changes when it is replaced.
 //
 // Two keys of one hash are one object as far as references go, so that a
-// collision can only ever keep an object.
+// collision can only ever keep an object. A variant (core.Key.VariantOf) has the hash
+// of its original, and is referred to with it.
 type index struct {
 	seed   maphash.Seed
 	groups []group
@@ -39,7 +40,23 @@ type index struct {
 
 const oldBit = 1
 
-func (x *index) hash(key string) uint64 { return maphash.String(x.seed, key) &^ oldBit }
+func (x *index) hash(key string) uint64 { return maphash.String(x.seed, goesBy(key)) &^ oldBit }
+
+// goesBy returns the key that rows know an object by: a variant's is its original's.
+func goesBy(key string) string {
+	if !strings.Contains(key, variantMark) { // which most have not
+		return key
+	}
+	if parsed, err := core.ParseKey(key); err == nil {
+		if original, ok := parsed.VariantOf(); ok {
+			return original.String()
+		}
+	}
+	return key
+}
+
+// variantMark is in the key of every variant.
+const variantMark = ".filefield-variants/"
 
 // state tells an object from one that takes its place.
 func (x *index) state(o core.Object) uint32 {
@@ -116,10 +133,10 @@ func (x *index) upTo(key string) (n int64) {
 func (x *index) wanted(ctx context.Context, list lister, at string, pick func(hash uint64) bool) iter.Seq2[core.Object, error] {
 	return func(yield func(core.Object, error) bool) {
 		for _, g := range x.groups {
-			chosen := map[uint64]uint32{}
+			chosen := map[uint64][]uint32{} // several where there are variants
 			for i, h := range g.hashes {
 				if pick(h) {
-					chosen[h&^oldBit] = g.states[i]
+					chosen[h&^oldBit] = append(chosen[h&^oldBit], g.states[i])
 				}
 			}
 			if len(chosen) == 0 {
@@ -134,8 +151,7 @@ func (x *index) wanted(ctx context.Context, list lister, at string, pick func(ha
 				if key > g.last {
 					break
 				}
-				state, found := chosen[x.hash(key)]
-				if found && state == x.state(o) && !yield(o, nil) {
+				if slices.Contains(chosen[x.hash(key)], x.state(o)) && !yield(o, nil) {
 					return
 				}
 				if key == g.last {

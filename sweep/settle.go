@@ -68,6 +68,13 @@ func (r *run) judge(ctx context.Context, w *window) (due []candidate, err error)
 		if err != nil {
 			return nil, err
 		}
+		kept, err := r.keptByOriginal(ctx, w, o.Key)
+		if err != nil {
+			return nil, err
+		}
+		if kept {
+			continue
+		}
 		c, found, err := r.candidate(ctx, o)
 		if err != nil {
 			return nil, err
@@ -92,6 +99,17 @@ func (r *run) judge(ctx context.Context, w *window) (due []candidate, err error)
 	}
 	slices.SortStableFunc(due, func(a, b candidate) int { return strings.Compare(a.key, b.key) })
 	return due, nil
+}
+
+// keptByOriginal says whether an object is a variant whose original exists, where
+// the window does not tell whether that is referred to: it goes when that does.
+func (r *run) keptByOriginal(ctx context.Context, w *window, key core.Key) (bool, error) {
+	original, ok := key.VariantOf()
+	if !ok || w.has(original.String()) && strings.HasPrefix(original.String(), r.Prefix) {
+		return false, nil
+	}
+	missing, err := r.isMissing(ctx, original.String())
+	return !missing, err
 }
 
 // candidate looks at an object without a reference. It is not found if it is gone
@@ -254,7 +272,7 @@ func (r *run) batch(ctx context.Context, batch []candidate) (done string, err er
 		if err := context.Cause(ctx); err != nil {
 			return done, &core.Error{Kind: core.ErrCanceled, Op: "sweep", Bucket: r.Bucket.Name(), Err: err}
 		}
-		f, err := r.one(ctx, c, referred[c.key])
+		f, err := r.one(ctx, c, referred[goesBy(c.key)])
 		if err != nil {
 			return done, err
 		}
@@ -271,7 +289,7 @@ func (r *run) batch(ctx context.Context, batch []candidate) (done string, err er
 func (r *run) refersNow(ctx context.Context, batch []candidate) (map[string]bool, error) {
 	keys := make([]string, len(batch))
 	for i, c := range batch {
-		keys[i] = c.key
+		keys[i] = goesBy(c.key)
 	}
 	referred := map[string]bool{}
 	for _, f := range r.feeds {
