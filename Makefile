@@ -38,15 +38,15 @@ help: ## list the targets
 ##@ Tests
 
 .PHONY: test
-test: engines databases ## every test of every module, with the race detector, on both S3 engines
+test: engines programs ## every test of every module, with the race detector, on both S3 engines
 	@$(TESTCOUNT) embedded="$(EMBEDDED_PACKAGES)" minio="$(MINIO_PACKAGES)"
 
 .PHONY: test-embedded
-test-embedded: engine-embedded databases ## the tests on the embedded engine alone (PACKAGES=./core ARGS='-run TestSave')
+test-embedded: engine-embedded programs ## the tests on the embedded engine alone (PACKAGES=./core ARGS='-run TestSave')
 	@$(TESTCOUNT) embedded="$(EMBEDDED_PACKAGES)"
 
 .PHONY: test-minio
-test-minio: engine-minio databases ## the tests on MinIO alone (PACKAGES=./core ARGS='-run TestSave')
+test-minio: engine-minio programs ## the tests on MinIO alone (PACKAGES=./core ARGS='-run TestSave')
 	@$(TESTCOUNT) minio="$(MINIO_PACKAGES)"
 
 # The tests build the engine they need and keep it in the user's cache folder.
@@ -58,7 +58,7 @@ engine-embedded engine-minio: engine-%: gcc
 	@FILEFIELD_TEST_ENGINE=$* go test -race -timeout=30m ./internal/s3test
 
 .PHONY: race
-race: engine-embedded databases ## look for races and order: every test COUNT times, shuffled, on 1, 2 and 8 threads
+race: engine-embedded programs ## look for races and order: every test COUNT times, shuffled, on 1, 2 and 8 threads
 	@go run ./internal/tools/testcount \
 		-args "-race -timeout=60m -shuffle=on -count=$(COUNT) -cpu=1,2,8 $(ARGS)" embedded="$(EMBEDDED_PACKAGES)"
 
@@ -135,15 +135,17 @@ tidy: ## go mod tidy in every module
 
 ##@ What the machine needs
 
-# The tests of the module databases start these servers themselves.
-.PHONY: databases
-databases: ## PostgreSQL and MariaDB, installed from Debian's packages where they are missing
+# The tests start these themselves; the modules databases and browser need them.
+.PHONY: programs
+programs: ## PostgreSQL, MariaDB, nginx and Chromium, from Debian's packages where they are missing
 	@missing=()
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 	command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
+	command -v nginx >/dev/null || ls /usr/sbin/nginx >/dev/null 2>&1 || missing+=(nginx-light)
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 	[ "$${#missing[@]}" -gt 0 ] || exit 0
 	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then
-		echo "Missing: $${missing[*]}. Install them, or run \"make databases\" as root on Debian or Ubuntu." >&2
+		echo "Missing: $${missing[*]}. Install them, or run \"make programs\" as root on Debian or Ubuntu." >&2
 		exit 1
 	fi
 	export DEBIAN_FRONTEND=noninteractive

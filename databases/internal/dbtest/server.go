@@ -244,7 +244,7 @@ func find(missing string, patterns ...string) (string, error) {
 			return found[len(found)-1], nil // the newest version
 		}
 	}
-	return "", fmt.Errorf("%s is not installed: run \"make databases\", or on Debian and Ubuntu \"apt-get install --no-install-recommends postgresql mariadb-server\"", missing)
+	return "", fmt.Errorf("%s is not installed: run \"make programs\", or on Debian and Ubuntu \"apt-get install --no-install-recommends postgresql mariadb-server\"", missing)
 }
 
 func preparePostgres(s *server) (*exec.Cmd, error) {
