@@ -132,7 +132,7 @@ func (u unusual) sent(t *testing.T, a *app) string {
 	return fmt.Sprintf("%d %s %+v", res.status, res.problem.Type, res.problem.Errors)
 }
 
-func unusualRequests(t *testing.T, a *app) []unusual {
+func unusualRequests(t *testing.T, a *app) []unusual { //nolint:funlen // a table
 	t.Helper()
 	const (
 		multi = "multipart/form-data; boundary=B"

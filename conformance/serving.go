@@ -149,7 +149,7 @@ func (a *served) link(t testing.TB, id string, o core.LinkOptions) string {
 	return link
 }
 
-func serving(t *testing.T, s *suite) {
+func serving(t *testing.T, s *suite) { //nolint:funlen // a list of cases, each short
 	t.Run("S1 a type is the same through the app, by redirect and by link", func(t *testing.T) { servedTypes(t, s) })
 	t.Run("S2 a client decides neither type nor disposition", func(t *testing.T) {
 		a := s.serves(t, options{})

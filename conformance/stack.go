@@ -10,7 +10,7 @@ import (
 	"github.com/filefield/filefield/core"
 )
 
-func stack(t *testing.T, s *suite) {
+func stack(t *testing.T, s *suite) { //nolint:funlen // a list of cases, each short
 	t.Run("its body limit refuses a length that is over it", func(t *testing.T) {
 		a := s.app(t, options{change: func(app *App) { app.BodyLimit = core.MiB }})
 		contentType, text := newBody().upload("file", "a.txt", strings.Repeat("x", int(core.MiB))).done()

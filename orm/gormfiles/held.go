@@ -102,7 +102,7 @@ func (h *held) index(is func(*level) bool) int {
 
 // foldInto hands the work of the levels from i on to the one before, or to the
 // file transaction around it.
-func (h *held) foldInto(i int, itself bool) (err error) { //nolint:revive // two callers, one loop
+func (h *held) foldInto(i int, itself bool) (err error) {
 	for len(h.levels) > i+1 || (itself && len(h.levels) > i) {
 		l := h.top()
 		h.levels = h.levels[:len(h.levels)-1]
