@@ -129,6 +129,30 @@ func TestGORMRemovesReplacedAndDeletedFilesAfterSuccess(t *testing.T) {
 	})
 }
 
+// A struct that was read before another request replaced the file would have the
+// row point at nothing.
+func TestGORMRefusesAStructWhoseFileIsGone(t *testing.T) {
+	eachGORM(t, func(t *testing.T, ctx context.Context, db *gorm.DB, tb table, folder string) {
+		p := profile{Name: "one", Avatar: avatar(ctx, t, "first")}
+		mustGORM(t, db.Create(&p))
+		stale := p
+		mustGORM(t, db.Model(&p).Update("avatar", avatar(ctx, t, "second")))
+		if err := db.Save(&stale).Error; !errors.Is(err, core.ErrPrecondition) {
+			t.Errorf("to save it gives %v, want a failed precondition", err)
+		}
+		var now profile
+		mustGORM(t, db.First(&now, p.ID))
+		if err := now.Avatar.Stat(ctx); err != nil {
+			t.Errorf("the row's file: %v", err)
+		}
+		wantLeft(t, folder, now.Avatar.Key().String())
+		// A file that another row has is there.
+		other := profile{Name: "two", Avatar: avatar(ctx, t, "third")}
+		mustGORM(t, db.Create(&other))
+		mustGORM(t, db.Model(&now).Update("avatar", other.Avatar))
+	})
+}
+
 func TestGORMTransactionsAndSavepointsHoldFiles(t *testing.T) {
 	eachGORM(t, func(t *testing.T, ctx context.Context, db *gorm.DB, tb table, folder string) {
 		p := profile{Name: "row", Avatar: avatar(ctx, t, "old")}

@@ -20,11 +20,14 @@ type File struct {
 	Object core.Object
 	// Delete removes it, at the commit of ctx's transaction.
 	Delete func(ctx context.Context) error
+	// stat asks storage about it.
+	stat func(ctx context.Context) error
 }
 
 type file interface {
 	Object() core.Object
 	Delete(ctx context.Context) error
+	Stat(ctx context.Context) error
 }
 
 // Is says whether a field of this type holds files: one, a pointer to one, or a
@@ -85,8 +88,31 @@ func add(v reflect.Value, found *[]File) {
 	p.Elem().Set(v)
 	f := p.Interface().(file) // collect has seen to it
 	if o := f.Object(); !o.Key.IsZero() {
-		*found = append(*found, File{Object: o, Delete: f.Delete})
+		*found = append(*found, File{Object: o, Delete: f.Delete, stat: f.Stat})
 	}
+}
+
+// Confirm asks storage for those of the files an update gives to a row that are
+// neither new nor of ctx's transaction: a struct read long ago may name a file that
+// has been replaced since, and the row would point at nothing. ErrPrecondition if
+// one is gone.
+func Confirm(ctx context.Context, fresh []File) error {
+	for _, f := range fresh {
+		if f.Object.Loose() || core.TxnFrom(ctx).Has(f.Object.Bucket, f.Object.Key) {
+			continue
+		}
+		err := f.stat(ctx)
+		if core.KindOf(err) == core.ErrNotFound {
+			return &core.Error{
+				Kind: core.ErrPrecondition, Op: "store file", Bucket: f.Object.Bucket, Key: f.Object.Key.String(),
+				Detail: "the file has been replaced or removed meanwhile", Advice: "read the row again before it is changed",
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Without returns the files of before that after does not have.

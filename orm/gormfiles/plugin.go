@@ -228,7 +228,12 @@ func (p *plugin) beforeUpdate(db *gorm.DB) {
 	}
 	p.remember(db, where(stmt))
 	old, _ := instance[before](db, beforeKey)
-	p.mind(db, modelfiles.Without(fresh, old.files))
+	fresh = modelfiles.Without(fresh, old.files)
+	if err := modelfiles.Confirm(stmt.Context, fresh); err != nil {
+		_ = db.AddError(err)
+		return
+	}
+	p.mind(db, fresh)
 }
 
 func assigns(set clause.Set, columns []string) bool {
