@@ -17,8 +17,10 @@ type Bucket struct {
 	name     string
 	public   bool
 	declared BucketConfig // zero where Declare was not called
-	ensuring lazily
-	known    atomic.Pointer[url.URL] // its address
+	// uploaders are the origins whose pages upload straight to it.
+	uploaders []string
+	ensuring  lazily
+	known     atomic.Pointer[url.URL] // its address
 	// where its objects are, at the external and the internal endpoint
 	outside, inside atomic.Pointer[place]
 }

@@ -27,6 +27,24 @@ type CORSRule struct {
 	MaxAge time.Duration `json:"max_age,omitempty"`
 }
 
+// DirectCORS is the rule that lets pages of these origins upload straight to a
+// bucket and read what its answer says: GET, HEAD, PUT and POST with the headers
+// that are signed, and the ETag. A field's Direct.Origins bring it by themselves.
+func DirectCORS(origins ...string) CORSRule {
+	return CORSRule{
+		Origins: origins, Methods: []string{http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost},
+		Headers: []string{"*"}, Expose: []string{"ETag", "Location"}, MaxAge: time.Hour,
+	}
+}
+
+// corsRules are the declared rules, and those of the fields whose pages upload.
+func (b *Bucket) corsRules() []CORSRule {
+	if len(b.uploaders) == 0 {
+		return b.declared.CORS
+	}
+	return append(slices.Clone(b.declared.CORS), DirectCORS(b.uploaders...))
+}
+
 func (r CORSRule) faults(fault func(wrong bool, text string)) {
 	fault(len(r.Origins) == 0, "it has no Origins")
 	fault(len(r.Methods) == 0, "it has no Methods")
@@ -56,7 +74,7 @@ func (in *inspection) cors(ctx context.Context) ([]step, error) {
 			have = append(have, CORSRule{r.AllowedOrigin, r.AllowedMethod, r.AllowedHeader, r.ExposeHeader, time.Duration(r.MaxAgeSeconds) * time.Second})
 		}
 	}
-	want := in.bucket.declared.CORS
+	want := in.bucket.corsRules()
 	if slices.EqualFunc(have, want, CORSRule.equal) {
 		return nil, nil
 	}

@@ -76,6 +76,11 @@ const (
 	ErrUnauthenticated
 	// ErrForbidden: the app does not allow this to who asks (403).
 	ErrForbidden
+	// ErrUnfinished: an upload straight to the bucket has not arrived, or not all of
+	// it (409).
+	ErrUnfinished
+	// ErrQuota: who asks has asked for too much; for the app's own hooks (429).
+	ErrQuota
 )
 
 type kindText struct {
@@ -109,6 +114,8 @@ var kindTexts = [...]kindText{
 	ErrConfig:          {"configuration", "Configuration fault", http.StatusInternalServerError},
 	ErrUnauthenticated: {"unauthenticated", "Log in first", http.StatusUnauthorized},
 	ErrForbidden:       {"forbidden", "Not allowed", http.StatusForbidden},
+	ErrUnfinished:      {"unfinished", "Upload not finished", http.StatusConflict},
+	ErrQuota:           {"quota", "Too many uploads", http.StatusTooManyRequests},
 	ErrTxnDone:         {"transaction_done", "File transaction already ended", http.StatusInternalServerError},
 }
 

@@ -92,6 +92,8 @@ type FieldConfig struct {
 	Links bool
 	// Options are kept with every object of the field.
 	Options ObjectOptions
+	// Direct shapes uploads straight to the bucket (see BeginDirect).
+	Direct DirectConfig
 }
 
 // Field is a declared file field. Safe for concurrent use.
@@ -116,6 +118,7 @@ func (s *Store) Field(config FieldConfig) *Field {
 	setDefault(&config.MaxKeyLength, maxKeyLength)
 	setDefault(&config.URLExpiry, s.config.URLExpiry)
 	setDefault(&config.URLWindow, s.config.URLWindow)
+	config.Direct.defaults()
 	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
 		config.LinkBase += "/"
 	}
@@ -134,6 +137,11 @@ func (s *Store) Field(config FieldConfig) *Field {
 		f.bucket = &Bucket{store: s, name: config.Bucket} // reported below, and nothing to create
 	default:
 		f.bucket = s.declare(config.Bucket, false)
+	}
+	for _, origin := range config.Direct.Origins {
+		if !slices.Contains(f.bucket.uploaders, origin) {
+			f.bucket.uploaders = append(f.bucket.uploaders, origin)
+		}
 	}
 	if len(faults) > 0 {
 		f.fault = &Error{Kind: ErrConfig, Op: "declare", Field: strings.TrimPrefix(config.Model+"."+config.Name, "."), Err: errors.Join(faults...)}
@@ -171,6 +179,7 @@ func (c FieldConfig) faults() []error {
 	fault(c.Links && c.LinkBase == "", "Links needs LinkBase")
 	fault(c.Column > ColumnKey, "Column is unknown")
 	faults = append(faults, c.Options.faults()...)
+	c.Direct.faults(fault)
 	for _, wrong := range c.Accept.Faults() {
 		fault(true, "Accept: %s", wrong)
 	}

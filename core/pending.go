@@ -54,6 +54,20 @@ func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 	return f.SignPending(o, SubjectFrom(ctx)), nil
 }
 
+// SignAgain makes a new token of one that was not claimed, for another try: it
+// stands for the same, and lives as long as the first where that is pending.
+func (f *Field) SignAgain(t Token, subject string) string {
+	switch {
+	case t.direct != nil:
+		t.Subject = subject
+		return f.signDirect(t)
+	case t.Pending:
+		return f.SignPending(t.Object, subject)
+	default:
+		return f.Sign(t.Object, subject)
+	}
+}
+
 // SignPending makes the token of an object that is pending: it has to be claimed
 // before it fills the field, and can be once. Otherwise as Sign.
 func (f *Field) SignPending(o Object, subject string) string {
@@ -70,20 +84,37 @@ func (f *Field) SignPending(o Object, subject string) string {
 // ErrConfig without a transaction, for a pending file; otherwise the storage's
 // kinds. Safe for concurrent use.
 func (f *Field) Claim(ctx context.Context, t Token) error {
+	_, err := f.ClaimObject(ctx, t)
+	return err
+}
+
+// ClaimObject is Claim, and returns the file as it is known then: what the token
+// says, and for a direct upload (see BeginDirect) what the content showed.
+func (f *Field) ClaimObject(ctx context.Context, t Token) (Object, error) {
 	if f.fault != nil {
-		return f.fault
+		return Object{}, f.fault
 	}
-	if t.Subject != "" && t.Subject != SubjectFrom(ctx) {
-		return f.badToken("claim", errors.New("the token is bound to another subject"))
+	if err := f.checkSubject(ctx, t); err != nil {
+		return Object{}, err
 	}
 	if !t.Pending {
-		return nil
+		return t.Object, nil
 	}
 	txn := TxnFrom(ctx)
 	if txn == nil {
-		return &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
+		return Object{}, &Error{Kind: ErrConfig, Op: "claim", Field: f.config.Name, Advice: "claim files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
-	return f.claimIn(ctx, txn, t.Object.Key)
+	if t.direct != nil {
+		return f.claimDirect(ctx, txn, t)
+	}
+	return t.Object, f.claimIn(ctx, txn, t.Object.Key)
+}
+
+func (f *Field) checkSubject(ctx context.Context, t Token) error {
+	if t.Subject != "" && t.Subject != SubjectFrom(ctx) {
+		return f.badToken("claim", errors.New("the token is bound to another subject"))
+	}
+	return nil
 }
 
 func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
@@ -184,9 +215,15 @@ func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) 
 	if err != nil {
 		return false, err
 	}
-	pending, err := b.pending(ctx, key) // it may have been claimed meanwhile
+	// It may have been claimed meanwhile, or be on its way from a direct upload.
+	pending, err := b.pending(ctx, key)
 	if err == nil && pending {
-		err = b.remove(ctx, key)
+		var release func(context.Context) error
+		if release, err = b.take(ctx, markerKey(key)); KindOf(err) == ErrPrecondition {
+			pending, err = false, nil
+		} else if err == nil {
+			err = errors.Join(b.remove(ctx, key), release(ctx))
+		}
 	}
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
 }
@@ -201,8 +238,10 @@ func ignoreNotFound(err error) error {
 // lockKey is where the lock of an object is: beside it, since a server on a file
 // system makes and removes folders as keys come and go, and this one stays as
 // long as the object does.
-func lockKey(key Key) Key {
-	sum := sha256.Sum256([]byte(key.Base()))
+func lockKey(key Key) Key { return besideKey(key, key.Base()) }
+
+func besideKey(key Key, name string) Key {
+	sum := sha256.Sum256([]byte(name))
 	folder := strings.TrimSuffix(key.String(), key.Base())
 	if len(folder) > maxKeyLength/2 {
 		folder = ""
@@ -213,7 +252,12 @@ func lockKey(key Key) Key {
 // lock takes the object's lock and returns what gives it back; ErrPrecondition
 // if somebody has it.
 func (b *Bucket) lock(ctx context.Context, key Key) (unlock func(context.Context) error, err error) {
-	lock := lockKey(key)
+	return b.take(ctx, lockKey(key))
+}
+
+// take makes an object that can be there once, and returns what removes it;
+// ErrPrecondition where it is there.
+func (b *Bucket) take(ctx context.Context, lock Key) (unlock func(context.Context) error, err error) {
 	id := newUploadID()
 	unlock = func(ctx context.Context) error { return b.remove(ctx, lock) }
 	// A process that dies leaves its lock: the mark has a lifecycle rule remove it.

@@ -225,7 +225,9 @@ func (b *Bucket) plan(ctx context.Context) ([]step, error) {
 	}
 	var errs []error
 	for _, i := range inspectors() {
-		if !i.declared(b.declared) {
+		declared := b.declared
+		declared.CORS = b.corsRules()
+		if !i.declared(declared) {
 			continue
 		}
 		var some []step

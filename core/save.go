@@ -206,7 +206,11 @@ func (u *upload) identify(first *rope) error {
 // measure reads an image's dimensions from the first part and holds them
 // against the field's bounds.
 func (u *upload) measure(first *rope) error {
-	w, h, ok := Dimensions(u.object.Type, &ropeReader{rope: first})
+	return u.within(Dimensions(u.object.Type, &ropeReader{rope: first}))
+}
+
+// within sets an image's dimensions and holds them against the field's bounds.
+func (u *upload) within(w, h int, ok bool) error {
 	if ok {
 		u.object.Width, u.object.Height = w, h
 	}

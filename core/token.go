@@ -32,12 +32,15 @@ type Token struct {
 	Pending bool
 	// Expires is when it stops being accepted.
 	Expires time.Time
+
+	direct *directToken // of a direct upload
 }
 
 const (
 	tokenVersion    = 1
 	purposeField    = 'f' // fills a field; other purposes never verify as this one
 	purposeClaim    = 'c' // fills a field, once it has been claimed
+	purposeDirect   = 'u' // an upload straight to the bucket; fills a field once claimed
 	purposeLink     = 'l' // leads to a file
 	purposeDownload = 'd' // leads to a file that is to be saved
 	tokenMACBytes   = 16  // half of SHA-256's output, the least RFC 2104 recommends
@@ -110,6 +113,15 @@ func (f *Field) signFor(purpose byte, o Object, subject string, expires time.Tim
 }
 
 func (f *Field) sign(purpose byte, o Object, subject string, expires time.Time) string {
+	return f.seal(f.payload(purpose, o, subject, expires))
+}
+
+// seal makes a token's text of what it says.
+func (f *Field) seal(payload []byte) string {
+	return base64.RawURLEncoding.EncodeToString(append(payload, f.store.keys.sign(payload)...))
+}
+
+func (f *Field) payload(purpose byte, o Object, subject string, expires time.Time) []byte {
 	b := make([]byte, 0, 160+len(f.id)+len(o.Key.String())+len(o.Name))
 	b = append(b, tokenVersion, purpose)
 	b = binary.AppendUvarint(b, uint64(max(expires.Unix(), 0)))
@@ -120,24 +132,28 @@ func (f *Field) sign(purpose byte, o Object, subject string, expires time.Time) 
 	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height)} {
 		b = binary.AppendUvarint(b, uint64(max(n, 0)))
 	}
-	b = append(b, f.store.keys.sign(b)...)
-	return base64.RawURLEncoding.EncodeToString(b)
+	return b
 }
 
 // Verify checks a token that came from a client and returns what it stands for.
 // Anything but an authentic, unexpired token of this very field is ErrToken.
 // Subject and Pending are not acted upon here: that is Claim's work. It uses no network. Safe for concurrent use.
+//
+// The token of a direct upload is also accepted as the key under which its object
+// waits, which is what other people's upload scripts know of it.
 func (f *Field) Verify(token string) (Token, error) {
 	if f.fault != nil {
 		return Token{}, f.fault
 	}
-	t, purpose, err := f.parse(token, purposeField, purposeClaim)
-	t.Pending = purpose == purposeClaim
+	t, purpose, err := f.parse(unstaged(token), purposeField, purposeClaim, purposeDirect)
 	if err != nil {
 		return Token{}, f.badToken("verify token", err)
 	}
+	t.Pending = purpose != purposeField
 	return t, nil
 }
+
+var errExpired = errors.New("the token expired")
 
 // errBadToken says no more than that: a forger learns nothing from it.
 var errBadToken = errors.New("the token is not authentic")
@@ -154,8 +170,16 @@ func (f *Field) parse(token string, purposes ...byte) (Token, byte, error) {
 		return Token{}, 0, errors.New("the token was made for something else")
 	}
 	t, err := f.decode(&d)
+	if purpose == purposeDirect && err == nil {
+		t.direct = d.direct(token)
+	}
+	if err == nil && (d.failed || len(d.left) > 0) {
+		err = errDamaged
+	}
 	return t, purpose, err
 }
+
+var errDamaged = errors.New("the token is damaged")
 
 // authentic returns what a token holds, if it is one of ours.
 func (r keyring) authentic(token string) ([]byte, error) {
@@ -186,14 +210,14 @@ func (f *Field) decode(d *tokenDecoder) (t Token, err error) {
 	t.Subject = d.string()
 	t.Object.Size = int64(d.uvarint())
 	t.Object.Width, t.Object.Height = int(d.uvarint()), int(d.uvarint())
-	if d.failed || len(d.left) > 0 {
-		return Token{}, errors.New("the token is damaged")
+	if d.failed {
+		return Token{}, errDamaged
 	}
 	if field != f.id || t.Object.Bucket != f.bucket.name {
 		return Token{}, errors.New("the token belongs to another field")
 	}
 	if !f.store.config.Now().Before(t.Expires) {
-		return Token{}, fmt.Errorf("the token expired at %s", t.Expires.Format(time.RFC3339))
+		return Token{}, fmt.Errorf("%w at %s", errExpired, t.Expires.Format(time.RFC3339))
 	}
 	t.Object.Key, err = ParseKey(key)
 	return t, err

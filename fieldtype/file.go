@@ -31,11 +31,9 @@ type File[S Spec] struct {
 	// The tags keep form decoders that look into structs from addressing what is
 	// in here by the names a client sends ("avatar.object.modified").
 	object core.Object `form:"-" schema:"-"`
-	// subject is who alone may use the token this file came from, until Claim
-	// has seen that it is they.
-	subject string `form:"-" schema:"-"`
-	// pending says that the file has to be claimed before it is used.
-	pending bool `form:"-" schema:"-"`
+	// token is what the file came from, until Claim has taken it: one that is bound
+	// to a subject or pending.
+	token *core.Token `form:"-" schema:"-"`
 }
 
 // errNoFile is what reading a file field without a file gives.
@@ -96,7 +94,7 @@ func (f File[S]) Object() core.Object {
 	return f.object
 }
 
-func (f File[S]) unclaimed() bool { return f.subject != "" || f.pending }
+func (f File[S]) unclaimed() bool { return f.token != nil }
 
 // Key returns the object's key; none of a file that has to be claimed first.
 func (f File[S]) Key() core.Key { return f.Object().Key }
@@ -230,10 +228,11 @@ func (f File[S]) Keep(ctx context.Context) (string, error) {
 	}
 	subject := core.SubjectFrom(ctx)
 	switch {
-	case f.subject != "" && f.subject != subject:
+	case f.token == nil:
+	case f.token.Subject != "" && f.token.Subject != subject:
 		return "", badToken(field, "keep")
-	case f.pending: // not claimed, so still there for the next time
-		return field.SignPending(f.object, subject), nil
+	case f.token.Pending: // not claimed, so still there for the next time
+		return field.SignAgain(*f.token, subject), nil
 	}
 	o := f.object
 	o.Bucket = field.Bucket().Name() // Of may not have been told
@@ -253,10 +252,10 @@ func (f *File[S]) Claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = field.Claim(ctx, core.Token{Object: f.object, Subject: f.subject, Pending: f.pending})
+	object, err := field.ClaimObject(ctx, *f.token)
 	switch {
 	case err == nil:
-		f.subject, f.pending = "", false
+		*f = File[S]{object: object}
 	case core.KindOf(err) == core.ErrToken:
 		*f = File[S]{}
 	}
@@ -282,7 +281,10 @@ func (f *File[S]) UnmarshalParam(token string) error {
 	if err != nil {
 		return err
 	}
-	*f = File[S]{object: t.Object, subject: t.Subject, pending: t.Pending}
+	*f = File[S]{object: t.Object}
+	if t.Subject != "" || t.Pending {
+		f.token = &t
+	}
 	return nil
 }
 

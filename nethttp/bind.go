@@ -206,6 +206,15 @@ func unreadable(name string, err error) core.FieldError {
 
 const badToken = "This is not a valid file of this field; choose the file again."
 
+// tokenMessage says what is wrong with a token, where that is known.
+func tokenMessage(err error) string {
+	var known *core.Error
+	if errors.As(err, &known) && known.Detail != "" {
+		return known.Detail
+	}
+	return badToken
+}
+
 // Claimer is a value that has to be confirmed with the request's context before
 // it may be used: a file field whose token is bound to a subject.
 type Claimer interface {
@@ -229,7 +238,7 @@ func (c *claims) of(v reflect.Value, name string) error {
 		if claimer, ok := v.Addr().Interface().(Claimer); ok {
 			err := claimer.Claim(c.ctx)
 			if core.KindOf(err) == core.ErrToken {
-				return core.Invalid{{Field: name, Code: core.ErrToken.Code(), Message: badToken}}
+				return core.Invalid{{Field: name, Code: core.ErrToken.Code(), Message: tokenMessage(err)}}
 			}
 			return err
 		}

@@ -256,22 +256,23 @@ func (in *intake) settle(i *input) error {
 		i.sent = i.sent[:limit] // what binders take, so that a page shown again keeps these
 		return i.tooMany()
 	}
-	alive := i.sent[:0]
+	alive, dead := i.sent[:0], ""
 	for _, one := range i.sent {
 		if one.token == nil {
 			alive = append(alive, one)
 			continue
 		}
-		err := i.field.Claim(in.r.Context(), *one.token)
+		object, err := i.field.ClaimObject(in.r.Context(), *one.token)
 		if err == nil {
-			alive = append(alive, sent{value: i.field.Sign(one.token.Object, "")})
+			alive = append(alive, sent{value: i.field.Sign(object, "")})
 		} else if core.KindOf(err) != core.ErrToken {
 			return i.named(err)
+		} else if dead == "" {
+			dead = tokenMessage(err)
 		}
 	}
-	dead := len(alive) < len(i.sent)
-	if i.sent = alive; dead { // a page that is shown again shall not offer them
-		return i.fault(core.ErrToken.Code(), badToken)
+	if i.sent = alive; dead != "" { // a page that is shown again shall not offer them
+		return i.fault(core.ErrToken.Code(), dead)
 	}
 	return nil
 }
@@ -288,9 +289,9 @@ func (in *intake) supersede(i *input) error {
 		if !one.token.Pending {
 			continue
 		}
-		err := i.field.Claim(in.r.Context(), *one.token)
+		object, err := i.field.ClaimObject(in.r.Context(), *one.token)
 		if err == nil {
-			err = i.field.Delete(in.r.Context(), one.token.Object.Key)
+			err = i.field.Delete(in.r.Context(), object.Key)
 		}
 		if err != nil && core.KindOf(err) != core.ErrToken {
 			return i.named(err)

@@ -104,19 +104,22 @@ func (rc *Receiver) claimString(r *http.Request, quoted []byte, tokens claimed) 
 		if err != nil || (!token.Pending && token.Subject == "") {
 			continue
 		}
+		object := token.Object
 		if err = core.ErrToken; tokens.first(token) {
-			err = field.Claim(r.Context(), token)
+			object, err = field.ClaimObject(r.Context(), token)
 		}
 		if core.KindOf(err) == core.ErrToken {
-			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: badToken}}
+			return "", core.Invalid{{Field: field.Name(), Code: core.ErrToken.Code(), Message: tokenMessage(err)}}
 		}
-		return field.Sign(token.Object, ""), err
+		return field.Sign(object, ""), err
 	}
 	return "", nil
 }
 
+// notOfToken says which characters are in no token, nor in the key by which a
+// direct upload's may come.
 func notOfToken(r rune) bool {
-	return !(r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
+	return !(r == '-' || r == '_' || r == '.' || r == '/' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z')
 }
 
 // nextString returns where the content of the next string in a JSON text starts

@@ -102,6 +102,28 @@ func (s *Signer) AppendPresigned(dst []byte, c Credentials, r *Request) []byte {
 	return dst
 }
 
+// Algorithm is the name of the signature, for forms.
+const Algorithm = algorithm
+
+// Stamp writes a time as signatures do.
+func Stamp(at time.Time) string { return at.UTC().Format(stampFormat) }
+
+// Credential returns what a form that is signed at a time names as its credential.
+func (s *Signer) Credential(c Credentials, at time.Time) string {
+	return c.AccessKey + "/" + s.key(c, at).scope
+}
+
+// SignPolicy returns the signature of a form's policy: its base64 text is what is
+// signed, as it stands in the form.
+func (s *Signer) SignPolicy(c Credentials, at time.Time, policy string) string {
+	k := s.key(c, at)
+	mac := k.macs.Get().(hash.Hash) //nolint:forcetypeassert // it holds nothing else
+	defer k.macs.Put(mac)
+	mac.Reset()
+	mac.Write([]byte(policy))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // appendQuery appends the parameters in the order of their names, which is both
 // the URL's and the signature's.
 func (k *key) appendQuery(b []byte, r *Request, at time.Time) []byte {

@@ -1,0 +1,383 @@
+package core
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// A direct upload is claimed in three steps. A marker beside the object, which can
+// be created once and stays for longer than the token lives, decides which of
+// several requests has it. The content is looked at, at the same time, unless
+// CompleteDirect has done so. Then the object is made the row's: where nobody but
+// this library can write to its key, the mark is taken off (and its headers are
+// made right by a copy onto itself, where they are not); a posted file is copied to
+// its key, exactly the version that was looked at.
+//
+// Two requests could not do all of it: the servers have conditions for writing an
+// object but none for tags or a copy's target, so that taking and unmarking are
+// two writes. Who completes the upload first gets by with those two.
+
+// markerKey is where the marker of a direct upload is.
+func markerKey(key Key) Key { return besideKey(key, "direct "+key.Base()) }
+
+// arrival is what was found of an upload.
+type arrival struct {
+	object Object
+	mend   bool // its headers are not as they should be
+}
+
+// claimDirect takes the file of a direct upload for this request.
+func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, error) {
+	b := f.bucket
+	type inspected struct {
+		arrival
+		err error
+	}
+	found := make(chan inspected, 1)
+	looking, stop := context.WithCancel(ctx)
+	defer stop()
+	if t.direct.verified {
+		o := t.Object
+		o.ETag = t.direct.etag
+		found <- inspected{arrival: arrival{o, t.direct.mend}}
+	} else {
+		go func() {
+			a, err := f.inspect(looking, t)
+			found <- inspected{a, err}
+		}()
+	}
+	release, err := b.take(ctx, markerKey(t.Object.Key))
+	if err != nil {
+		stop()
+		<-found
+		if KindOf(err) == ErrPrecondition {
+			return Object{}, f.usedToken("claim")
+		}
+		return Object{}, err
+	}
+	seen := <-found
+	if seen.err != nil {
+		b.tidy(ctx, seen.err, release)
+		return Object{}, seen.err
+	}
+	if changed, err := f.settleDirect(ctx, t, seen.arrival); err != nil {
+		b.tidy(ctx, err, func(ctx context.Context) error {
+			if changed {
+				return errors.Join(f.unsettle(ctx, t), release(ctx))
+			}
+			return release(ctx)
+		})
+		return Object{}, err
+	}
+	return f.tookDirect(ctx, txn, t, seen.object, release)
+}
+
+func (f *Field) usedToken(op string) error {
+	return &Error{
+		Kind: ErrToken, Op: op, Field: f.config.Name, Err: errors.New("the upload has been taken before"),
+		Detail: "This file has been used before; choose the file again.",
+	}
+}
+
+// tookDirect has the transaction decide about a file that was taken.
+func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, release func(context.Context) error) (Object, error) {
+	file := txn.took(f.bucket.name, o.Key)
+	undo := func(ctx context.Context) error {
+		if file.end() {
+			return errors.Join(f.unsettle(ctx, t), release(ctx))
+		}
+		return f.forgetStaged(ctx, t) // it was kept: the marker stays, since another token stands for it now
+	}
+	if err := txn.OnRollback(undo); err != nil {
+		f.bucket.tidy(ctx, err, undo) // the transaction ended meanwhile
+		return Object{}, err
+	}
+	if t.direct.method != DirectPost {
+		return o, nil
+	}
+	return o, txn.OnCommit(func(ctx context.Context) error { return f.forgetStaged(ctx, t) })
+}
+
+// settleDirect makes the object the row's. changed says whether that may have
+// happened although it failed.
+func (f *Field) settleDirect(ctx context.Context, t Token, a arrival) (changed bool, err error) {
+	b := f.bucket
+	if t.direct.method == DirectPost || a.mend {
+		err = f.copyDirect(ctx, t, a.object)
+	} else {
+		err = b.setTags(ctx, t.Object.Key, f.config.Options.Tags)
+	}
+	switch KindOf(err) {
+	case ErrNotFound:
+		return false, f.badToken("claim", errors.New("the file has been removed"))
+	case ErrPrecondition:
+		return false, &Error{
+			Kind: ErrToken, Op: "claim", Field: f.config.Name, Err: err,
+			Detail: "This file was changed after it had been checked; choose the file again.",
+		}
+	}
+	return err != nil && reached(err), err
+}
+
+// copyDirect copies exactly the version that was looked at to where the row finds
+// it, with the headers it should have.
+func (f *Field) copyDirect(ctx context.Context, t Token, o Object) error {
+	b, key := f.bucket, t.Object.Key
+	if o.Size > maxCopySize {
+		return f.directError(ErrType, "claim", fmt.Sprintf("the file was found to be of type %s: announce it as that", o.Type))
+	}
+	options := f.directHeaders(o)
+	keep := f.config.Options
+	return b.store.retry(ctx, b.at("claim", key), b.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, _ int) error {
+		target := minio.CopyDestOptions{
+			Bucket: b.name, Object: key.s, Encryption: keep.Encryption,
+			ReplaceMetadata: true, UserMetadata: options.UserMetadata, ReplaceTags: true, UserTags: keep.Tags,
+			ContentType: options.ContentType, ContentDisposition: options.ContentDisposition, CacheControl: options.CacheControl,
+			Mode: keep.Retention.Mode, RetainUntilDate: keep.Retention.Until,
+		}
+		if keep.LegalHold {
+			target.LegalHold = minio.LegalHoldEnabled
+		}
+		source := minio.CopySrcOptions{Bucket: b.name, Object: t.at().s, MatchETag: o.ETag}
+		_, err := b.store.internal.Client.CopyObject(ctx, target, source)
+		return err
+	})
+}
+
+// unsettle makes the upload wait again.
+func (f *Field) unsettle(ctx context.Context, t Token) error {
+	if t.direct.method == DirectPost {
+		return f.bucket.remove(ctx, t.Object.Key)
+	}
+	return ignoreNotFound(f.bucket.setTags(ctx, t.Object.Key, f.pendingTags()))
+}
+
+// forgetStaged removes a posted file that has been copied.
+func (f *Field) forgetStaged(ctx context.Context, t Token) error {
+	if t.direct.method == DirectPost {
+		return f.bucket.remove(ctx, t.direct.staging)
+	}
+	return nil
+}
+
+// CompleteDirect says that the client has sent everything. It makes the object of
+// a multipart upload, checks the content as Claim would, and returns a token that
+// Claim takes with less work, and what is known of the file. For a file that is
+// PUT or posted it need not be called, but tells the client early. What the field
+// does not take is removed. parts are those a client believes it has sent, or nil.
+//
+// Errors: ErrUnfinished, ErrTooLarge, ErrEmpty, ErrType, ErrInvalid (the content is
+// other than announced, dimensions), ErrToken, and the storage's kinds.
+func (f *Field) CompleteDirect(ctx context.Context, t Token, parts []DirectPart) (string, Object, error) {
+	if err := f.checkSubject(ctx, t); err != nil {
+		return "", Object{}, err
+	}
+	if t.direct == nil {
+		return "", Object{}, f.badToken("complete upload", errors.New("the token is not of a direct upload"))
+	}
+	if t.direct.verified {
+		return f.signDirect(t), t.Object, nil
+	}
+	if t.direct.method == DirectMultipart {
+		if err := f.assemble(ctx, t, parts); err != nil {
+			return "", Object{}, err
+		}
+	}
+	a, err := f.inspect(ctx, t)
+	if refused := KindOf(err); refused == ErrTooLarge || refused == ErrEmpty || refused == ErrType || refused == ErrInvalid {
+		f.bucket.tidy(ctx, err, func(ctx context.Context) error { return f.abandon(ctx, t) })
+	}
+	if err != nil {
+		return "", Object{}, err
+	}
+	verified := *t.direct
+	verified.verified, verified.mend, verified.etag = true, a.mend, a.object.ETag
+	t.direct, t.Object = &verified, a.object
+	token := f.signDirect(t)
+	a.object.ETag = t.direct.etag
+	return token, a.object, nil
+}
+
+// AbortDirect ends an upload that nobody wants any more: its parts or its object go,
+// and its token is good for nothing. ErrTaken for one that has been claimed.
+func (f *Field) AbortDirect(ctx context.Context, t Token) error {
+	if err := f.checkSubject(ctx, t); err != nil {
+		return err
+	}
+	if t.direct == nil {
+		return f.badToken("abort upload", errors.New("the token is not of a direct upload"))
+	}
+	if t.direct.method == DirectMultipart {
+		err := f.store.retry(ctx, f.bucket.at("abort upload", t.Object.Key), f.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+			return f.store.internal.AbortMultipartUpload(ctx, f.bucket.name, t.Object.Key.s, t.direct.uploadID)
+		})
+		if err != nil && !isUploadGone(err) {
+			return err
+		}
+	}
+	err := f.abandon(ctx, t)
+	if KindOf(err) == ErrPrecondition {
+		return f.directError(ErrTaken, "abort upload", "the file has been used")
+	}
+	return err
+}
+
+// abandon removes what was uploaded. The marker is taken first, and stays: what is
+// sent to the same place again is never claimed.
+func (f *Field) abandon(ctx context.Context, t Token) error {
+	if _, err := f.bucket.take(ctx, markerKey(t.Object.Key)); err != nil {
+		return err
+	}
+	return f.bucket.remove(ctx, t.at())
+}
+
+// inspect looks at what was uploaded, in one request, and holds it against the
+// token and the field's rules, as the uploader does with what passes through.
+func (f *Field) inspect(ctx context.Context, t Token) (a arrival, err error) {
+	const op = "claim"
+	b, key := f.bucket, t.at()
+	err = b.store.retry(ctx, b.at(op, key), b.store.patience(), func(ctx context.Context, dog *watchdog, _ int) error {
+		// Without a range storage answers with the checksum it has verified.
+		request := minio.GetObjectOptions{Checksum: true}
+		if t.direct.unsized || t.Object.Size > maxImageHeader {
+			_ = request.SetRange(0, maxImageHeader-1)
+			request.Checksum = false
+		}
+		body, info, header, err := b.store.internal.GetObject(ctx, b.name, key.s, request)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		if _, size, ok := contentRange(header.Get("Content-Range")); ok {
+			info.Size = size
+		}
+		a, err = f.examine(t, info, header, &watchedReader{body, dog})
+		return err
+	})
+	switch KindOf(err) {
+	case ErrNotFound:
+		return a, f.directError(ErrUnfinished, op, "The upload of this file has not finished, or has been ended; send it again.")
+	case ErrRange: // of an empty object
+		return a, f.directError(ErrEmpty, op, "the submitted file is empty")
+	}
+	return a, err
+}
+
+// watchedReader tells the watchdog that storage is still sending.
+type watchedReader struct {
+	io.Reader
+	dog *watchdog
+}
+
+func (r *watchedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.dog.moved()
+	return n, err
+}
+
+func (f *Field) examine(t Token, info minio.ObjectInfo, header http.Header, body io.Reader) (arrival, error) {
+	const op = "claim"
+	refuse := func(kind Kind, format string, args ...any) (arrival, error) {
+		return arrival{}, f.directError(kind, op, fmt.Sprintf(format, args...))
+	}
+	c := f.config
+	switch {
+	case !t.direct.unsized && info.Size != t.Object.Size:
+		return refuse(ErrInvalid, "the file has %d bytes, and was announced with %d", info.Size, t.Object.Size)
+	case info.Size > c.MaxSize:
+		return refuse(ErrTooLarge, "the file is larger than %s", formatSize(c.MaxSize))
+	case info.Size == 0 && !c.AllowEmpty:
+		return refuse(ErrEmpty, "the submitted file is empty")
+	}
+	head := make([]byte, min(info.Size, SniffLen))
+	if _, err := io.ReadFull(body, head); err != nil {
+		return arrival{}, err
+	}
+	mediaType, ok := c.Accept.Match(head, t.Object.Name)
+	if !ok {
+		return refuse(ErrType, "files of type %s are not accepted here, only %s", mediaType, c.Accept)
+	}
+	if ext := SafeExtension(t.Object.Type, t.Object.Name); ext != "" && ext != SafeExtension(mediaType, t.Object.Name) {
+		return refuse(ErrType, "the file is of type %s, and was announced as %s", mediaType, t.Object.Type)
+	}
+	o := Object{
+		Bucket: f.bucket.name, Key: t.Object.Key, Name: t.Object.Name, Size: info.Size, Type: mediaType,
+		CRC32C: info.ChecksumCRC32C, ETag: info.ETag, Modified: info.LastModified.UTC(),
+	}
+	whole, err := f.checksum(t, &o, info, &head, body)
+	if err != nil {
+		return arrival{}, err
+	}
+	u := &upload{bucket: f.bucket, field: c.Name, maxWidth: c.MaxWidth, maxHeight: c.MaxHeight, object: o}
+	if whole {
+		body = http.NoBody
+	}
+	w, h, ok := Dimensions(mediaType, io.MultiReader(bytes.NewReader(head), body))
+	if err := u.within(w, h, ok); err != nil {
+		return arrival{}, err
+	}
+	return arrival{u.object, f.unlike(t, u.object, info, header)}, nil
+}
+
+// checksum compares the content with the announced checksums: storage's own, or
+// made here where the whole content is at hand, which head then is. Storage has
+// refused other content than a signed checksum's before.
+func (f *Field) checksum(t Token, o *Object, info minio.ObjectInfo, head *[]byte, body io.Reader) (whole bool, err error) {
+	wrong := func(sum, want string) bool { return sum != "" && want != "" && sum != want }
+	if o.Size <= 64*KiB {
+		rest, err := io.ReadAll(body)
+		if err != nil {
+			return false, err
+		}
+		*head, whole = append(*head, rest...), true
+		sum := sha256.Sum256(*head)
+		info.ChecksumSHA256 = base64.StdEncoding.EncodeToString(sum[:])
+		o.CRC32C = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(*head, crc32.MakeTable(crc32.Castagnoli))))
+	}
+	setDefault(&o.CRC32C, t.Object.CRC32C) // it was signed
+	if wrong(o.CRC32C, t.Object.CRC32C) || wrong(info.ChecksumSHA256, t.direct.sha256) {
+		return whole, f.directError(ErrInvalid, "claim", "the file's content is other than announced")
+	}
+	return whole, nil
+}
+
+// unlike says whether the object is stored with other headers than it should be: a
+// client's guess at the type was wrong, or it has sent more than it was told to.
+func (f *Field) unlike(t Token, o Object, info minio.ObjectInfo, header http.Header) bool {
+	plain := o
+	plain.Width, plain.Height = 0, 0 // rows know them
+	want := f.directHeaders(plain)
+	for name, value := range map[string]string{
+		"Content-Type": want.ContentType, "Content-Disposition": want.ContentDisposition, "Cache-Control": want.CacheControl,
+		"Content-Encoding": "", "Content-Language": "", "Expires": "", "X-Amz-Website-Redirect-Location": "",
+	} {
+		if header.Get(name) != value {
+			return true
+		}
+	}
+	have := map[string]string{}
+	for name, value := range info.UserMetadata {
+		have[strings.ToLower(name)] = value
+	}
+	if len(have) != len(want.UserMetadata) {
+		return true
+	}
+	for name, value := range want.UserMetadata {
+		if have[strings.TrimPrefix(strings.ToLower(name), "x-amz-meta-")] != value {
+			return true
+		}
+	}
+	locked := f.config.Options
+	return locked.Retention != Retention{} || locked.LegalHold
+}
