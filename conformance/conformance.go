@@ -90,6 +90,7 @@ var groups = []group{
 	{"early refusals", false, refusals},
 	{"transactions", false, transactions},
 	{"serving", false, serving},
+	{"direct uploads", false, directs},
 	{"errors", false, answers},
 	{"the life of a field", false, lifecycle},
 	{"the framework's middleware", false, stack},
