@@ -201,12 +201,13 @@ func stagingKey(token string) Key {
 	return Key{s: b.String()}
 }
 
-// unstaged returns the token that a staging key is; any other text as it is.
-func unstaged(text string) string {
-	if token, ok := strings.CutPrefix(text, stagingFolder); ok {
-		return strings.ReplaceAll(token, "/", "")
+// unstaged returns the token that a staging key is, and whether text is one; any
+// other text as it is.
+func unstaged(text string) (token string, staged bool) {
+	if token, staged = strings.CutPrefix(text, stagingFolder); staged {
+		return strings.ReplaceAll(token, "/", ""), true
 	}
-	return text
+	return text, false
 }
 
 // at is where the object lies until it is claimed.

@@ -145,7 +145,11 @@ func (f *Field) Verify(token string) (Token, error) {
 	if f.fault != nil {
 		return Token{}, f.fault
 	}
-	t, purpose, err := f.parse(unstaged(token), purposeField, purposeClaim, purposeDirect)
+	text, staged := unstaged(token)
+	t, purpose, err := f.parse(text, purposeField, purposeClaim, purposeDirect)
+	if err == nil && staged && (t.direct == nil || t.direct.staging.s != token) {
+		err = errBadToken
+	}
 	if err != nil {
 		return Token{}, f.badToken("verify token", err)
 	}
