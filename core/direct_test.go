@@ -595,7 +595,9 @@ func TestD5WhatIsSentAfterTheCheckIsNotTheRows(t *testing.T) {
 		var once sync.Once
 		d.recorder.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 			if r.Header.Get("X-Amz-Copy-Source") != "" {
-				once.Do(func() { post(t, strings.Replace(ticket.URL, d.recorder.Endpoint(), s3test.Start(t).Endpoint, 1), ticket.Fields, swapped) })
+				once.Do(func() {
+					post(t, strings.Replace(ticket.URL, d.recorder.Endpoint(), s3test.Start(t).Endpoint, 1), ticket.Fields, swapped)
+				})
 			}
 			return false
 		})

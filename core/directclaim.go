@@ -323,8 +323,8 @@ func (f *Field) examine(t Token, info minio.ObjectInfo, header http.Header, body
 	if whole {
 		body = http.NoBody
 	}
-	w, h, ok := Dimensions(mediaType, io.MultiReader(bytes.NewReader(head), body))
-	if err := u.within(w, h, ok); err != nil {
+	w, h, _ := Dimensions(mediaType, io.MultiReader(bytes.NewReader(head), body))
+	if err := u.within(w, h); err != nil {
 		return arrival{}, err
 	}
 	return arrival{u.object, f.unlike(t, u.object, info, header)}, nil

@@ -206,18 +206,18 @@ func (u *upload) identify(first *rope) error {
 // measure reads an image's dimensions from the first part and holds them
 // against the field's bounds.
 func (u *upload) measure(first *rope) error {
-	return u.within(Dimensions(u.object.Type, &ropeReader{rope: first}))
+	w, h, _ := Dimensions(u.object.Type, &ropeReader{rope: first})
+	return u.within(w, h)
 }
 
-// within sets an image's dimensions and holds them against the field's bounds.
-func (u *upload) within(w, h int, ok bool) error {
-	if ok {
-		u.object.Width, u.object.Height = w, h
-	}
+// within sets an image's dimensions, 0 where they cannot be read, and holds them
+// against the field's bounds.
+func (u *upload) within(w, h int) error {
+	u.object.Width, u.object.Height = w, h
 	switch bounded := u.maxWidth > 0 || u.maxHeight > 0; {
 	case !bounded:
 		return nil
-	case !ok:
+	case w == 0:
 		return u.refuse(ErrInvalid, "the image's width and height cannot be read")
 	case (u.maxWidth > 0 && w > u.maxWidth) || (u.maxHeight > 0 && h > u.maxHeight):
 		return u.refuse(ErrInvalid, fmt.Sprintf("the image is %d by %d pixels, the most is %d by %d", w, h, u.maxWidth, u.maxHeight))
