@@ -23,6 +23,7 @@ func Run(t *testing.T, program string) {
 		"keeps documents":                         keepsDocuments,
 		"changes documents":                       changesDocuments,
 		"takes tokens in place of files":          takesTokens,
+		"takes files from the bucket":             takesDirectUploads,
 		"lists documents page by page":            listsPages,
 		"passes files through":                    passesFiles,
 		"shows pages to browsers":                 showsPages,

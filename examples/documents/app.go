@@ -84,7 +84,7 @@ func Run(routes func(*App) http.Handler) (err error) {
 // serve answers requests until ctx ends, and then finishes the running ones.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// The forms of this app are for its own pages: other sites' are refused.
-	handler = http.NewCrossOriginProtection().Handler(handler)
+	handler = http.NewCrossOriginProtection().Handler(withSession(handler))
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -49,6 +49,12 @@ func routes(docs *documents.App) http.Handler {
 	e.GET("/healthz", echo.WrapHandler(nethttp.Live()))
 	e.GET("/readyz", echo.WrapHandler(nethttp.Ready(docs.Store)))
 
+	for _, f := range docs.Fields { // files that browsers send straight to the bucket
+		direct := echomw.Wrap(nethttp.Direct(f, documents.HasSession, nethttp.DirectConfig{}))
+		e.POST("/uploads/"+f.Name(), direct)
+		e.Any("/uploads/"+f.Name()+"/*", direct)
+	}
+
 	g := e.Group("/documents")
 	g.GET("", a.list)
 	g.POST("", a.create, uploads)

@@ -48,6 +48,12 @@ func routes(docs *documents.App) http.Handler {
 	r.GET("/healthz", gin.WrapH(nethttp.Live()))
 	r.GET("/readyz", gin.WrapH(nethttp.Ready(docs.Store)))
 
+	for _, f := range docs.Fields { // files that browsers send straight to the bucket
+		direct := ginmw.Wrap(nethttp.Direct(f, documents.HasSession, nethttp.DirectConfig{}))
+		r.POST("/uploads/"+f.Name(), direct)
+		r.Any("/uploads/"+f.Name()+"/*step", direct)
+	}
+
 	g := r.Group("/documents")
 	g.GET("", a.list)
 	g.GET("/:id", a.show)

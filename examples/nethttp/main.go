@@ -53,6 +53,11 @@ func routes(docs *documents.App) http.Handler {
 	mux.Handle("DELETE /documents/{id}", c.Handle(a.remove))
 	mux.Handle("POST /documents/{id}/delete", c.Handle(a.remove)) // from the page's form
 	mux.Handle("GET /documents/{id}/file", c.Handle(a.file))
+	for _, f := range docs.Fields { // files that browsers send straight to the bucket
+		direct := c.Handle(nethttp.Direct(f, documents.HasSession, nethttp.DirectConfig{}))
+		mux.Handle("POST /uploads/"+f.Name(), direct)
+		mux.Handle("/uploads/"+f.Name()+"/", direct)
+	}
 	mux.Handle("GET /healthz", nethttp.Live())
 	mux.Handle("GET /readyz", nethttp.Ready(docs.Store))
 	return c.Middleware(mux)
