@@ -294,6 +294,18 @@ func directs(t *testing.T, s *suite) {
 			t.Errorf("storage holds %q, want nothing", got)
 		}
 	})
+	t.Run("an upload that another file supersedes may be as it likes", func(t *testing.T) {
+		d := s.direct(t, options{file: core.FieldConfig{Accept: "text/plain"}})
+		unfinished := d.begin(t, text("x")).Token
+		wrong := d.brought(t, object{"name": "a.txt", "type": "text/plain", "size": 6}, "<html>")
+		for _, token := range []string{unfinished, wrong} {
+			contentType, body := newBody().text("file", token).upload("file", "b.txt", "the other").done()
+			d.send(t, http.MethodPost, "/", http.Header{"Content-Type": {contentType}, "X-Test-User": {"ann"}}, strings.NewReader(body)).want(t, http.StatusCreated, 0)
+			if o := d.saw(t).bound.File.Object(); d.read(t, o.Key) != "the other" {
+				t.Errorf("bound is %+v, want the other file", o)
+			}
+		}
+	})
 	t.Run("D7 a file in parts follows its token alone", d7(s))
 	t.Run("D8 the quota is asked before anything is signed", func(t *testing.T) {
 		d := s.direct(t, options{})

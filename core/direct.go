@@ -47,6 +47,8 @@ const (
 	defaultMultipartOver = 32 * MiB
 	defaultDirectPart    = 8 * MiB
 	maxSinglePut         = 5 * GiB
+	// What is verified, or has parts, says more: an ETag, an id, where it lies.
+	maxDirectToken = 2500
 )
 
 // UnknownSize is the size of a direct upload whose client does not say.
@@ -249,6 +251,9 @@ func (f *Field) BeginDirect(ctx context.Context, in DirectUpload) (Ticket, error
 	}
 	t.Object = Object{Bucket: f.bucket.name, Key: key, Name: in.Name, Type: mediaType, CRC32C: in.CRC32C, Size: max(in.Size, 0)}
 	setDefault(&t.Object.Name, key.Base())
+	if len(f.signDirect(t)) > maxDirectToken {
+		return Ticket{}, f.directError(ErrConfig, "begin upload", "key, name and subject are too long together for a token")
+	}
 	switch t.direct.method {
 	case DirectPost:
 		return f.beginPost(ctx, t)

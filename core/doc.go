@@ -25,7 +25,9 @@
 // copy.go), Field, UploadTo, Key, Token, Txn, the uploader (save.go for a file of
 // one part, multipart.go for longer ones, reserve.go for names that others want
 // too, memory.go and rope.go for its buffers, trusted.go for content of the app's
-// own), URL, and the errors
+// own), files that browsers send straight to the bucket (direct.go, postpolicy.go
+// for forms, directmultipart.go for parts, directclaim.go for what is done when
+// they are there), URL, and the errors
 // (errors.go; problem.go for what a client sees of them; remote.go for what
 // storage said).
 //

@@ -20,6 +20,9 @@
 // every file, a token; no file is ever written to disk. A text value under a
 // file field's name is refused unless it is a valid token of that very field.
 //
+// Direct lets browsers send files straight to the bucket instead, for the same
+// kind of token (docs/direct.md).
+//
 // Requests that are not forms pass, with a bound on their body, so that the same
 // handler takes JSON with tokens.
 package nethttp

@@ -293,8 +293,8 @@ func (in *intake) supersede(i *input) error {
 		if err == nil {
 			err = i.field.Delete(in.r.Context(), object.Key)
 		}
-		if err != nil && core.KindOf(err) != core.ErrToken {
-			return i.named(err)
+		if core.ProblemOf(err).Status >= http.StatusInternalServerError && err != nil {
+			return i.named(err) // what is wrong with a file that nobody wants does not matter
 		}
 	}
 	if i.sent = left; i.clear {
