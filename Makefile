@@ -15,7 +15,7 @@ ARGS ?=
 PACKAGES ?=
 EMBEDDED_PACKAGES = $(or $(PACKAGES),work)
 # The other modules do not talk to the engine FILEFIELD_TEST_ENGINE chooses.
-MINIO_PACKAGES    = $(or $(PACKAGES),./... ./conformance/... ./examples/...)
+MINIO_PACKAGES    = $(or $(PACKAGES),./... ./conformance/... ./databases/... ./examples/... ./manage/... ./cmd/filefield/...)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -38,15 +38,15 @@ help: ## list the targets
 ##@ Tests
 
 .PHONY: test
-test: engines ## every test of every module, with the race detector, on both S3 engines
+test: engines databases ## every test of every module, with the race detector, on both S3 engines
 	@$(TESTCOUNT) embedded="$(EMBEDDED_PACKAGES)" minio="$(MINIO_PACKAGES)"
 
 .PHONY: test-embedded
-test-embedded: engine-embedded ## the tests on the embedded engine alone (PACKAGES=./core ARGS='-run TestSave')
+test-embedded: engine-embedded databases ## the tests on the embedded engine alone (PACKAGES=./core ARGS='-run TestSave')
 	@$(TESTCOUNT) embedded="$(EMBEDDED_PACKAGES)"
 
 .PHONY: test-minio
-test-minio: engine-minio ## the tests on MinIO alone (PACKAGES=./core ARGS='-run TestSave')
+test-minio: engine-minio databases ## the tests on MinIO alone (PACKAGES=./core ARGS='-run TestSave')
 	@$(TESTCOUNT) minio="$(MINIO_PACKAGES)"
 
 # The tests build the engine they need and keep it in the user's cache folder.
@@ -58,7 +58,7 @@ engine-embedded engine-minio: engine-%: gcc
 	@FILEFIELD_TEST_ENGINE=$* go test -race -timeout=30m ./internal/s3test
 
 .PHONY: race
-race: engine-embedded ## look for races and order: every test COUNT times, shuffled, on 1, 2 and 8 threads
+race: engine-embedded databases ## look for races and order: every test COUNT times, shuffled, on 1, 2 and 8 threads
 	@go run ./internal/tools/testcount \
 		-args "-race -timeout=60m -shuffle=on -count=$(COUNT) -cpu=1,2,8 $(ARGS)" embedded="$(EMBEDDED_PACKAGES)"
 
@@ -113,15 +113,42 @@ vuln: ## known vulnerabilities in what the code calls (asks the database at vuln
 		go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -C "$$module" ./...
 	done
 
+# A program that "go install" can take at a version has no replace directives: it
+# is lent some. What it needs of this repository is in this folder.
+INSTALLED = $(CURDIR)/cmd/filefield
+OWN       = github.com/filefield/filefield
+
 .PHONY: tidy
 tidy: ## go mod tidy in every module
 	@for module in $(MODULES) $(TOOLS); do
 		echo "go mod tidy: $$module"
-		GOWORK=off go -C "$$module" mod tidy
+		if [ "$$module" = "$(INSTALLED)" ]; then
+			go mod edit -replace=$(OWN)=../.. -replace=$(OWN)/manage=../../manage "$$module/go.mod"
+		fi
+		GOWORK=off go -C "$$module" mod tidy || status=1
+		if [ "$$module" = "$(INSTALLED)" ]; then
+			go mod edit -dropreplace=$(OWN) -dropreplace=$(OWN)/manage "$$module/go.mod"
+		fi
+		[ -z "$${status:-}" ] || exit 1
 	done
 	go work sync
 
 ##@ What the machine needs
+
+# The tests of the module databases start these servers themselves.
+.PHONY: databases
+databases: ## PostgreSQL and MariaDB, installed from Debian's packages where they are missing
+	@missing=()
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
+	command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
+	[ "$${#missing[@]}" -gt 0 ] || exit 0
+	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then
+		echo "Missing: $${missing[*]}. Install them, or run \"make databases\" as root on Debian or Ubuntu." >&2
+		exit 1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get update -q
+	apt-get install -qy --no-install-recommends "$${missing[@]}"
 
 .PHONY: gcc
 gcc:

@@ -28,6 +28,9 @@ func onChi(before, after []middleware) func(testing.TB, *conformance.App) http.H
 			on := r.With(guarding(config, route.Guard))
 			if route.Uploads != nil {
 				on = on.With(config.Uploads(route.Uploads...))
+				if app.Twice {
+					on = on.With(config.Uploads(route.Uploads...))
+				}
 			}
 			on.Method(route.Method, route.Path, mounted(config, route))
 		}

@@ -33,6 +33,8 @@ type App struct {
 	// OnRefusal answers what Uploads refuses. nil: the adapter's own answer, a
 	// problem.
 	OnRefusal func(Call, error) error
+	// Twice mounts Uploads twice.
+	Twice bool
 	// BodyLimit is mounted as the framework's own limit of a request's body, in
 	// bytes, outside of everything of ours. 0: none.
 	BodyLimit int64

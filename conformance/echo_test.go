@@ -46,6 +46,9 @@ func onEcho(before, after []echo.MiddlewareFunc) func(testing.TB, *conformance.A
 			}}
 			if route.Uploads != nil {
 				stack = append(stack, config.Uploads(route.Uploads...))
+				if app.Twice {
+					stack = append(stack, config.Uploads(route.Uploads...))
+				}
 			}
 			handler := func(c echo.Context) error { return route.Handler(echoCall{c}) }
 			if route.Serve != nil {

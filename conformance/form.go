@@ -119,7 +119,7 @@ func forms(t *testing.T, s *suite) {
 		run  func(*testing.T, *suite)
 	}{
 		{"a required field with nothing is the handler's refusal", requiredFields},
-		{"an edit without a new file asks storage nothing", editsCostNothing},
+		{"an edit without a new file costs no more than a look at it", editsCostALook},
 		{"several files are all taken or none", allOrNothing},
 		{"a clear box of a list empties it", clearedLists},
 		{"clear boxes and tokens work in an urlencoded form", encodedForms},
@@ -167,7 +167,7 @@ func requiredFields(t *testing.T, s *suite) {
 	a.holds(t, 1)
 }
 
-func editsCostNothing(t *testing.T, s *suite) {
+func editsCostALook(t *testing.T, s *suite) {
 	recorder := s.engine.Recorder(t)
 	var stored core.Object
 	a := s.app(t, options{
@@ -177,10 +177,13 @@ func editsCostNothing(t *testing.T, s *suite) {
 	stored = a.keep(t, a.file, "kept.txt", "kept")
 	recorder.Reset()
 	newBody().text("title", "new").upload("file", "", "").post(t, a).want(t, http.StatusCreated, 0)
-	newBody().text("title", "new").text("file", a.file.Sign(stored, "")).post(t, a).want(t, http.StatusCreated, 0)
 	newBody().text("title", "new").text("file-clear", "on").post(t, a).want(t, http.StatusCreated, 0)
 	if n := recorder.Count(""); n != 0 {
 		t.Errorf("storage saw %d requests, want none: %+v", n, recorder.Requests())
+	}
+	newBody().text("title", "new").text("file", a.file.Sign(stored, "")).post(t, a).want(t, http.StatusCreated, 0)
+	if n, looks := recorder.Count(""), recorder.Count(http.MethodHead); n != 1 || looks != 1 {
+		t.Errorf("the file's token costs storage %d requests, %d of them a HEAD, want one: %+v", n, looks, recorder.Requests())
 	}
 }
 

@@ -45,6 +45,9 @@ func onGin(before, after []gin.HandlerFunc, options ...gin.OptionFunc) func(test
 			}
 			if route.Uploads != nil {
 				stack = append(stack, config.Uploads(route.Uploads...))
+				if app.Twice {
+					stack = append(stack, config.Uploads(route.Uploads...))
+				}
 			}
 			handler := ginHandler(route.Handler)
 			if route.Serve != nil {

@@ -23,6 +23,9 @@ func onMux(before, after []middleware) func(testing.TB, *conformance.App) http.H
 			handler := mounted(config, route)
 			if route.Uploads != nil {
 				handler = config.Uploads(route.Uploads...)(handler)
+				if app.Twice {
+					handler = config.Uploads(route.Uploads...)(handler)
+				}
 			}
 			path := strings.Replace(route.Path+"$", "/$", "/{$}", 1) // "/" alone would be every path
 			mux.Handle(route.Method+" "+strings.TrimSuffix(path, "$"), guarding(config, route.Guard)(handler))

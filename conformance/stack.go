@@ -77,6 +77,17 @@ func stack(t *testing.T, s *suite) {
 		a.unseen(t)
 		a.holds(t, 1)
 	})
+	t.Run("a check against forged requests ends them before anything is stored", func(t *testing.T) {
+		a := s.app(t, options{around: http.NewCrossOriginProtection().Handler})
+		contentType, text := newBody().upload("file", "a.txt", "x").done()
+		for site, status := range map[string]int{"cross-site": http.StatusForbidden, "same-site": http.StatusForbidden, "same-origin": http.StatusCreated} {
+			header := http.Header{"Content-Type": {contentType}, "Sec-Fetch-Site": {site}}
+			a.send(t, http.MethodPost, "/", header, strings.NewReader(text)).want(t, status, 0)
+		}
+		a.stored(t)
+		a.unseen(t)
+		a.holds(t, 1)
+	})
 	t.Run("a route that is not there has no transaction to fail", func(t *testing.T) {
 		a := s.app(t, options{})
 		a.send(t, http.MethodGet, "/nowhere", nil, http.NoBody).want(t, http.StatusNotFound, 0)

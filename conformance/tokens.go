@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
 )
@@ -50,11 +52,14 @@ func everywhere(one, many func(name string) string) map[string]any {
 
 const everywhereNames = "file=f files[0]=0 files[1]=1 ref=r list[0]=l list[1]=m pages[0].photo=p pages[1].photo=q cover=c"
 
-// signer makes tokens of files that are stored nowhere: of their names.
+// signer makes tokens of files that are stored under their names, three bytes long.
 func (a *app) signer(t testing.TB, field *core.Field, subject string) func(name string) string {
 	return func(name string) string {
 		key, err := core.ParseKey(a.prefix + name)
 		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.suite.client.PutObject(t.Context(), bucket, key.String(), strings.NewReader("abc"), 3, minio.PutObjectOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		return field.Sign(core.Object{Bucket: bucket, Key: key, Name: name, Size: 3, Type: "text/plain"}, subject)

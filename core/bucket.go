@@ -2,9 +2,12 @@ package core
 
 import (
 	"context"
+	"encoding/xml"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
@@ -109,6 +112,9 @@ func (b *Bucket) Exists(ctx context.Context, key Key) (bool, error) {
 	return err == nil, err
 }
 
+// Store returns the Store the bucket belongs to.
+func (b *Bucket) Store() *Store { return b.store }
+
 // Delete removes an object; one that does not exist is no error. Under a Txn it
 // happens when the transaction commits. In a versioned bucket it leaves a
 // delete marker.
@@ -117,7 +123,7 @@ func (b *Bucket) Delete(ctx context.Context, key Key) error {
 		return errNoKey("delete", b.name)
 	}
 	if txn := TxnFrom(ctx); txn != nil {
-		return txn.OnCommit(func(ctx context.Context) error { return b.remove(ctx, key) })
+		return txn.delete(b, key)
 	}
 	return b.remove(ctx, key)
 }
@@ -126,6 +132,99 @@ func (b *Bucket) remove(ctx context.Context, key Key) error {
 	return b.store.retry(ctx, b.at("delete", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		return b.store.internal.RemoveObject(ctx, b.name, key.String(), minio.RemoveObjectOptions{})
 	})
+}
+
+// Unchanged says whether an object still is the one that was seen, by ETag and
+// time.
+func (b *Bucket) Unchanged(ctx context.Context, seen Object) (bool, error) {
+	now, err := b.stat(ctx, seen.Key, nil)
+	switch {
+	case err == nil && seen.same(now):
+		return true, nil
+	case KindOf(err) == ErrNotFound:
+		return false, nil
+	case err != nil && KindOf(err) != ErrUnsupported:
+		return false, err
+	}
+	// A listing tells of an object that is encrypted with a key of the app's too,
+	// and may tell another ETag of an encrypted one.
+	for now, err := range b.WalkFrom(ctx, WalkOptions{Prefix: seen.Key.s, Page: 1}) {
+		return err == nil && seen.same(now), err
+	}
+	return false, nil
+}
+
+// same says whether two descriptions are of one object. A HEAD request tells the
+// time to the second.
+func (o Object) same(as Object) bool {
+	return o.Key == as.Key && o.ETag == as.ETag && o.Modified.Truncate(time.Second).Equal(as.Modified.Truncate(time.Second))
+}
+
+// DeleteUnchanged removes an object if it still is the one that was seen:
+// ErrPrecondition if another has taken its place or it is gone. It happens at
+// once, also under a Txn, and leaves a marker as Delete does.
+//
+// The object is looked at first, and then the storage compares the ETag while it
+// removes (If-Match), so that nothing comes between. MinIO does not compare, nor
+// do servers that do not know the condition: an object that is replaced in the
+// moment between the two goes there.
+func (b *Bucket) DeleteUnchanged(ctx context.Context, seen Object) error {
+	at := b.at("delete", seen.Key)
+	same, err := b.Unchanged(ctx, seen)
+	if err != nil {
+		return err
+	}
+	if !same {
+		at.Kind = ErrPrecondition
+		return &at
+	}
+	r := bucketRequest{method: http.MethodDelete, header: http.Header{"If-Match": {`"` + seen.ETag + `"`}}}
+	err = b.store.retry(ctx, at, b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+		u, err := b.store.internal.Presign(ctx, http.MethodDelete, b.name, seen.Key.s, time.Minute, nil)
+		if err != nil {
+			return err
+		}
+		u.RawQuery = "" // the header signs
+		_, err = b.store.send(ctx, u, b.name, r)
+		return err
+	})
+	if notImplemented(err) {
+		return b.remove(ctx, seen.Key)
+	}
+	return ignoreNotFound(err) // an earlier try did it
+}
+
+// Versioning asks whether the bucket keeps versions; a server that has none says
+// VersioningOff.
+func (b *Bucket) Versioning(ctx context.Context) (Versioning, error) {
+	answer, err := b.ask(ctx, "read versioning", bucketRequest{method: http.MethodGet, query: setting("versioning")})
+	if notImplemented(err) {
+		return VersioningOff, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	var config minio.BucketVersioningConfiguration
+	if err := xml.Unmarshal(answer.body, &config); err != nil {
+		return "", &Error{Kind: ErrUnavailable, Op: "read versioning", Bucket: b.name, Err: err, Detail: "the server's answer is not XML as S3 has it"}
+	}
+	if config.Status == "" {
+		return VersioningOff, nil
+	}
+	return Versioning(config.Status), nil
+}
+
+// Clock returns the storage's time, to the second, as it stands in its answers
+// and in Object.Modified. It is this machine's where storage tells none.
+func (b *Bucket) Clock(ctx context.Context) (time.Time, error) {
+	answer, err := b.ask(ctx, "read the clock", bucketRequest{method: http.MethodHead})
+	if err != nil {
+		return time.Time{}, err
+	}
+	if now, err := http.ParseTime(answer.header.Get("Date")); err == nil {
+		return now.UTC(), nil
+	}
+	return b.store.config.Now().UTC().Truncate(time.Second), nil
 }
 
 func errNoKey(op, bucket string) error {

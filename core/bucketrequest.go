@@ -188,3 +188,11 @@ func notImplemented(err error) bool {
 // errNotImplemented says that a server refused a request because it does not
 // know what was asked for, though its answer was another.
 var errNotImplemented = errors.New("this server does not implement it")
+
+// lacksCORS says whether a server is known to have no CORS per bucket, by its
+// name: MinIO's community server, which answers a question for it as if there
+// were merely none, and refuses to be told. AIStor calls itself "MinIO AIStor/S3".
+func lacksCORS(server string) bool { return isCommunityMinIO(server) }
+
+// isCommunityMinIO says whether a server is MinIO's community server.
+func isCommunityMinIO(server string) bool { return server == "MinIO" }

@@ -40,6 +40,6 @@ func (in *inspection) tags(ctx context.Context) ([]step, error) {
 	}
 	return []step{{
 		differences: []Difference{in.difference(AspectTags, have, want, "the bucket's tags are not as declared")},
-		do:          in.write("tagging", body),
+		do:          in.afresh(AspectTags, (*inspection).tags, in.write("tagging", body)),
 	}}, nil
 }

@@ -69,7 +69,7 @@ type Config struct {
 
 	// ExternalEndpoint is the host under which browsers reach the storage, where
 	// it differs from Endpoint. It appears in URLs and their signatures, and no
-	// request is ever sent to it. MINIO_EXTERNAL_ENDPOINT.
+	// request is ever sent to it, but by Diagnose. MINIO_EXTERNAL_ENDPOINT.
 	ExternalEndpoint string
 	// ExternalUseHTTPS is the scheme of ExternalEndpoint. Required with it.
 	// MINIO_EXTERNAL_ENDPOINT_USE_HTTPS.

@@ -195,7 +195,7 @@ func crcOf(content string) string {
 	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum([]byte(content), crc32.MakeTable(crc32.Castagnoli))))
 }
 
-const png = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x02\x08\x02\x00\x00\x00\x12\x16\xf1\x4d"
+const smallPNG = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x03\x00\x00\x00\x02\x08\x02\x00\x00\x00\x12\x16\xf1\x4d"
 
 var singles = []core.DirectMethod{core.DirectPut, core.DirectPost}
 
@@ -209,13 +209,13 @@ func TestADirectUploadBecomesAFileOfTheField(t *testing.T) {
 				c.Options.Metadata = map[string]string{"origin": "das Büro"}
 				c.Options.CacheControl = "max-age=60"
 			})
-			in := asked(`Katze "✓".png`, "image/png", png)
-			in.CRC32C, in.Method = crcOf(png), method
+			in := asked(`Katze "✓".png`, "image/png", smallPNG)
+			in.CRC32C, in.Method = crcOf(smallPNG), method
 			ticket := d.begin(t.Context(), t, in)
 			if n := d.recorder.Count(""); n != 0 {
 				t.Errorf("beginning made %d requests, want none", n)
 			}
-			if got := send(t, ticket, png); got >= 300 {
+			if got := send(t, ticket, smallPNG); got >= 300 {
 				t.Fatalf("the answer is %d", got)
 			}
 			token := d.token(t, ticket.Token)
@@ -224,7 +224,7 @@ func TestADirectUploadBecomesAFileOfTheField(t *testing.T) {
 				t.Fatalf("the bucket holds %q, want one object with the mark", waiting)
 			}
 			o := d.mustClaim(t, token)
-			if o.Type != "image/png" || o.Width != 3 || o.Height != 2 || o.Size != int64(len(png)) || o.CRC32C != crcOf(png) || o.Name != `Katze "✓".png` {
+			if o.Type != "image/png" || o.Width != 3 || o.Height != 2 || o.Size != int64(len(smallPNG)) || o.CRC32C != crcOf(smallPNG) || o.Name != `Katze "✓".png` {
 				t.Errorf("the file is %+v", o)
 			}
 			if got := d.files(t); len(got) != 1 || got[0] != o.Key.String() {
@@ -285,7 +285,7 @@ func TestWhatAClientAnnouncesIsHeldAgainstTheRules(t *testing.T) {
 		"a byte too many":                {core.DirectUpload{Name: "a.png", Type: "image/png", Size: 1001}, core.ErrTooLarge},
 		"nothing":                        {core.DirectUpload{Name: "a.png", Type: "image/png"}, core.ErrEmpty},
 		"a type that is not taken":       {core.DirectUpload{Name: "a.png", Type: "text/html", Size: 10}, core.ErrType},
-		"parameters hide no type":        {core.DirectUpload{Name: "a.png", Type: "TEXT/html; x=image/png", Size: 10}, core.ErrType},
+		"parameters hide no type":        {core.DirectUpload{Name: "a.png", Type: "TEXT/html; x=image/smallPNG", Size: 10}, core.ErrType},
 		"an extension that is not taken": {core.DirectUpload{Name: "a.php", Type: "image/png", Size: 10}, core.ErrInvalid},
 		"no checksum":                    {core.DirectUpload{Name: "a.png", CRC32C: "AAAA", Size: 10}, core.ErrInvalid},
 		"a checksum with a line break":   {core.DirectUpload{Name: "a.png", CRC32C: "AAAA\nAA==", Size: 10}, core.ErrInvalid},
@@ -660,11 +660,11 @@ func TestTheContentDecidesWhatIsTaken(t *testing.T) {
 	}{
 		"a page called an image":         {core.DirectUpload{Name: "a.png", Type: "image/png"}, "<html><script>alert(1)</script>", core.ErrType},
 		"a JPEG called a PNG":            {core.DirectUpload{Name: "a.png", Type: "image/png"}, "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", core.ErrType},
-		"an image of too many pixels":    {core.DirectUpload{Name: "a.png", Type: "image/png"}, strings.Replace(png, "\x00\x00\x00\x03", "\x00\x00\xff\xff", 1), core.ErrInvalid},
-		"an image without a size":        {core.DirectUpload{Name: "a.png", Type: "image/png"}, png[:16], core.ErrInvalid},
+		"an image of too many pixels":    {core.DirectUpload{Name: "a.png", Type: "image/png"}, strings.Replace(smallPNG, "\x00\x00\x00\x03", "\x00\x00\xff\xff", 1), core.ErrInvalid},
+		"an image without a size":        {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG[:16], core.ErrInvalid},
 		"a form with more than is taken": {core.DirectUpload{Name: "a.png", Type: "image/png", Method: core.DirectPost}, "<html>", core.ErrType},
-		"an image":                       {core.DirectUpload{Name: "a.png", Type: "image/png"}, png, 0},
-		"an image without a type":        {core.DirectUpload{Name: "a", Type: ""}, png, 0},
+		"an image":                       {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG, 0},
+		"an image without a type":        {core.DirectUpload{Name: "a", Type: ""}, smallPNG, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -704,9 +704,9 @@ func TestARollbackHasTheUploadWaitAgain(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, completed %t", method, completed), func(t *testing.T) {
 				t.Parallel()
 				d := newDirectly(t, func(c *core.FieldConfig) { c.Options.Tags = map[string]string{"team": "blue"} })
-				in := asked("a.png", "", png)
+				in := asked("a.png", "", smallPNG)
 				in.Method = method
-				token := d.sent(t.Context(), t, in, png)
+				token := d.sent(t.Context(), t, in, smallPNG)
 				if completed {
 					text, o, err := d.CompleteDirect(t.Context(), token, nil)
 					if err != nil || o.Width != 3 {
@@ -777,9 +777,9 @@ func TestAClaimCostsAtMostTwoRequestsOnceTheUploadWasCompleted(t *testing.T) {
 			t.Run(fmt.Sprintf("%s of type %q, completed %t", method, row.typ, row.completed), func(t *testing.T) {
 				t.Parallel()
 				d := newDirectly(t, nil)
-				in := asked("a", row.typ, png)
+				in := asked("a", row.typ, smallPNG)
 				in.Method = method
-				token := d.sent(t.Context(), t, in, png)
+				token := d.sent(t.Context(), t, in, smallPNG)
 				if row.completed {
 					text, _, err := d.CompleteDirect(t.Context(), token, nil)
 					if err != nil {

@@ -1,14 +1,11 @@
 package core
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"net/http"
 	"strings"
@@ -71,6 +68,13 @@ func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, err
 		b.tidy(ctx, seen.err, release)
 		return Object{}, seen.err
 	}
+	journal := JournalFrom(ctx)
+	if journal != nil { // before a row's file is without its mark
+		if err := journal.Writing(ctx, f.claimed(t)); err != nil {
+			b.tidy(ctx, err, release)
+			return Object{}, err
+		}
+	}
 	if changed, err := f.settleDirect(ctx, t, seen.arrival); err != nil {
 		b.tidy(ctx, err, func(ctx context.Context) error {
 			if changed {
@@ -90,14 +94,24 @@ func (f *Field) usedToken(op string) error {
 	}
 }
 
+// claimed is what a Journal is told of a claim.
+func (f *Field) claimed(t Token) Written {
+	return Written{Bucket: f.bucket.name, Key: t.Object.Key, Upload: directID(t.Object.Key)}
+}
+
 // tookDirect has the transaction decide about a file that was taken.
 func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, release func(context.Context) error) (Object, error) {
-	file := txn.took(f.bucket.name, o.Key)
+	journal, claimed := JournalFrom(ctx), f.claimed(t)
+	file := txn.took(&txnFile{bucket: claimed.Bucket, key: claimed.Key, upload: claimed.Upload, journaled: journal != nil})
 	undo := func(ctx context.Context) error {
-		if file.end() {
-			return errors.Join(f.unsettle(ctx, t), release(ctx))
+		if !file.end() {
+			return f.forgetStaged(ctx, t) // it was kept: the marker stays, since another token stands for it now
 		}
-		return f.forgetStaged(ctx, t) // it was kept: the marker stays, since another token stands for it now
+		err := f.unsettle(ctx, t)
+		if err == nil && journal != nil {
+			err = journal.Gone(ctx, claimed)
+		}
+		return errors.Join(err, release(ctx))
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		f.bucket.tidy(ctx, err, undo) // the transaction ended meanwhile
@@ -195,7 +209,7 @@ func (f *Field) CompleteDirect(ctx context.Context, t Token, parts []DirectPart)
 		}
 	}
 	a, err := f.inspect(ctx, t)
-	if refused := KindOf(err); refused == ErrTooLarge || refused == ErrEmpty || refused == ErrType || refused == ErrInvalid {
+	if refused := KindOf(err); refused == ErrTooLarge || refused == ErrEmpty || refused == ErrType || refused == ErrInvalid || refused == ErrPixels {
 		f.bucket.tidy(ctx, err, func(ctx context.Context) error { return f.abandon(ctx, t) })
 	}
 	if err != nil {
@@ -250,8 +264,8 @@ func (f *Field) inspect(ctx context.Context, t Token) (a arrival, err error) {
 	err = b.store.retry(ctx, b.at(op, key), b.store.patience(), func(ctx context.Context, dog *watchdog, _ int) error {
 		// Without a range storage answers with the checksum it has verified.
 		request := minio.GetObjectOptions{Checksum: true}
-		if t.direct.unsized || t.Object.Size > maxImageHeader {
-			_ = request.SetRange(0, maxImageHeader-1)
+		if t.direct.unsized || t.Object.Size > directHead {
+			_ = request.SetRange(0, directHead-1)
 			request.Checksum = false
 		}
 		body, info, header, err := b.store.internal.GetObject(ctx, b.name, key.s, request)
@@ -262,7 +276,7 @@ func (f *Field) inspect(ctx context.Context, t Token) (a arrival, err error) {
 		if _, size, ok := contentRange(header.Get("Content-Range")); ok {
 			info.Size = size
 		}
-		a, err = f.examine(t, info, header, &watchedReader{body, dog})
+		a, err = f.examine(ctx, t, info, header, &watchedReader{body, dog})
 		return err
 	})
 	switch KindOf(err) {
@@ -286,7 +300,7 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *Field) examine(t Token, info minio.ObjectInfo, header http.Header, body io.Reader) (arrival, error) {
+func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, header http.Header, body io.Reader) (arrival, error) {
 	const op = "claim"
 	refuse := func(kind Kind, format string, args ...any) (arrival, error) {
 		return arrival{}, f.directError(kind, op, fmt.Sprintf(format, args...))
@@ -300,63 +314,99 @@ func (f *Field) examine(t Token, info minio.ObjectInfo, header http.Header, body
 	case info.Size == 0 && !c.AllowEmpty:
 		return refuse(ErrEmpty, "the submitted file is empty")
 	}
-	head := make([]byte, min(info.Size, SniffLen))
-	if _, err := io.ReadFull(body, head); err != nil {
+	u := &upload{
+		store: f.store, bucket: f.bucket, field: c.Name, image: f.image, borrower: &borrower{memory: f.store.memory},
+		body: &meter{ctx: ctx, from: body, max: info.Size},
+	}
+	head := &rope{}
+	defer func() { u.borrower.drop(head.chunks) }()
+	if err := fillHead(ctx, u, head, min(info.Size, SniffLen)); err != nil {
 		return arrival{}, err
 	}
-	mediaType, ok := c.Accept.Match(head, t.Object.Name)
+	mediaType, ok := c.Accept.Match(head.head(), t.Object.Name)
 	if !ok {
 		return refuse(ErrType, "files of type %s are not accepted here, only %s", mediaType, c.Accept)
 	}
 	if ext := SafeExtension(t.Object.Type, t.Object.Name); ext != "" && ext != SafeExtension(mediaType, t.Object.Name) {
 		return refuse(ErrType, "the file is of type %s, and was announced as %s", mediaType, t.Object.Type)
 	}
-	o := Object{
+	u.object = Object{
 		Bucket: f.bucket.name, Key: t.Object.Key, Name: t.Object.Name, Size: info.Size, Type: mediaType,
 		CRC32C: info.ChecksumCRC32C, ETag: info.ETag, Modified: info.LastModified.UTC(),
 	}
-	whole, err := f.checksum(t, &o, info, &head, body)
-	if err != nil {
+	if err := u.lookAt(ctx, head); err != nil {
 		return arrival{}, err
 	}
-	u := &upload{bucket: f.bucket, field: c.Name, maxWidth: c.MaxWidth, maxHeight: c.MaxHeight, object: o}
-	if whole {
-		body = http.NoBody
-	}
-	w, h, _ := Dimensions(mediaType, io.MultiReader(bytes.NewReader(head), body))
-	if err := u.within(w, h); err != nil {
+	if err := f.checksum(t, &u.object, info, head); err != nil {
 		return arrival{}, err
 	}
 	return arrival{u.object, f.unlike(t, u.object, info, header)}, nil
 }
 
+func fillHead(ctx context.Context, u *upload, head *rope, want int64) error {
+	err := head.fill(ctx, u.borrower, u.body, want)
+	switch {
+	case err == io.EOF && head.size < want:
+		return io.ErrUnexpectedEOF // storage has sent less than it said
+	case err == io.EOF:
+		return nil
+	}
+	return err
+}
+
+// lookAt reads as much of the content as an image's rules need, or a small file
+// whole, and holds an image against them. Frames are counted as far as that goes.
+func (u *upload) lookAt(ctx context.Context, head *rope) error {
+	if err := u.watch(head.head()); err != nil {
+		return err
+	}
+	want := int64(smallDirect)
+	if strings.HasPrefix(u.object.Type, "image/") {
+		want = directHead
+	}
+	if err := fillHead(ctx, u, head, min(u.object.Size, want)); err != nil {
+		return err
+	}
+	if err := u.measure(head); err != nil {
+		return err
+	}
+	if head.size == u.object.Size {
+		return u.blur(ctx, head)
+	}
+	return nil
+}
+
+const (
+	// smallDirect is up to how many bytes a file is read whole when it is claimed.
+	smallDirect = 64 * KiB
+	// directHead is how much is read of an image: a byte more than its rules look at,
+	// which tells a longer one.
+	directHead = maxImageHeader + 1
+)
+
 // checksum compares the content with the announced checksums: storage's own, or
-// made here where the whole content is at hand, which head then is. Storage has
-// refused other content than a signed checksum's before.
-func (f *Field) checksum(t Token, o *Object, info minio.ObjectInfo, head *[]byte, body io.Reader) (whole bool, err error) {
+// made here where the whole content is at hand. Storage has refused other content
+// than a signed checksum's before.
+func (f *Field) checksum(t Token, o *Object, info minio.ObjectInfo, head *rope) error {
 	wrong := func(sum, want string) bool { return sum != "" && want != "" && sum != want }
-	if o.Size <= 64*KiB {
-		rest, err := io.ReadAll(body)
-		if err != nil {
-			return false, err
-		}
-		*head, whole = append(*head, rest...), true
-		sum := sha256.Sum256(*head)
-		info.ChecksumSHA256 = base64.StdEncoding.EncodeToString(sum[:])
-		o.CRC32C = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.Checksum(*head, crc32.MakeTable(crc32.Castagnoli))))
+	if head.size == o.Size {
+		o.CRC32C = head.checksum()
+		sum := sha256.New()
+		_, _ = io.Copy(sum, io.NewSectionReader(head, 0, head.size)) // neither fails
+		info.ChecksumSHA256 = base64.StdEncoding.EncodeToString(sum.Sum(nil))
 	}
 	setDefault(&o.CRC32C, t.Object.CRC32C) // it was signed
 	if wrong(o.CRC32C, t.Object.CRC32C) || wrong(info.ChecksumSHA256, t.direct.sha256) {
-		return whole, f.directError(ErrInvalid, "claim", "the file's content is other than announced")
+		return f.directError(ErrInvalid, "claim", "the file's content is other than announced")
 	}
-	return whole, nil
+	return nil
 }
 
 // unlike says whether the object is stored with other headers than it should be: a
 // client's guess at the type was wrong, or it has sent more than it was told to.
 func (f *Field) unlike(t Token, o Object, info minio.ObjectInfo, header http.Header) bool {
 	plain := o
-	plain.Width, plain.Height = 0, 0 // rows know them
+	plain.Width, plain.Height, plain.Orientation, plain.Blurhash = 0, 0, 0, "" // rows know them
 	want := f.directHeaders(plain)
 	for name, value := range map[string]string{
 		"Content-Type": want.ContentType, "Content-Disposition": want.ContentDisposition, "Cache-Control": want.CacheControl,

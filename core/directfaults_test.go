@@ -59,9 +59,9 @@ func TestAClaimThatFailsHalfwayLeavesTheUploadAsItWas(t *testing.T) {
 			t.Run(step.name+": "+fault, func(t *testing.T) {
 				t.Parallel()
 				d := newDirectly(t, nil, func(c *core.Config) { c.Attempts = 2 })
-				in := asked("a", step.typ, png)
+				in := asked("a", step.typ, smallPNG)
 				in.Method = step.method
-				token := d.sent(t.Context(), t, in, png)
+				token := d.sent(t.Context(), t, in, smallPNG)
 				before, _ := s3test.Leftovers(t, s3test.Start(t), d.bucket)
 				d.recorder.Intercept(breaking(step.match))
 				_, err := d.claim(t.Context(), t, token)
@@ -85,9 +85,9 @@ func TestAnAnswerThatIsLostOnceDoesNotFailAClaim(t *testing.T) {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
 			d := newDirectly(t, nil)
-			in := asked("a", step.typ, png)
+			in := asked("a", step.typ, smallPNG)
 			in.Method = step.method
-			token := d.sent(t.Context(), t, in, png)
+			token := d.sent(t.Context(), t, in, smallPNG)
 			d.recorder.Intercept(losingAnswers(s3test.Start(t), 1, step.match))
 			o := d.mustClaim(t, token)
 			if got := d.files(t); !slices.Equal(got, []string{o.Key.String()}) || len(d.tags(t, got[0])) != 0 {
@@ -103,9 +103,9 @@ func TestAClaimThatIsCancelledLeavesTheUploadAsItWas(t *testing.T) {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
 			d := newDirectly(t, nil)
-			in := asked("a", step.typ, png)
+			in := asked("a", step.typ, smallPNG)
 			in.Method = step.method
-			token := d.sent(t.Context(), t, in, png)
+			token := d.sent(t.Context(), t, in, smallPNG)
 			before, _ := s3test.Leftovers(t, s3test.Start(t), d.bucket)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()

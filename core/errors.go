@@ -37,6 +37,8 @@ const (
 	ErrTooLarge
 	// ErrTooMany: a count limit was exceeded (413).
 	ErrTooMany
+	// ErrPixels: an image has more pixels, frames or scans than may be decoded (413).
+	ErrPixels
 	// ErrType: the content is of a type that is not accepted here (415).
 	ErrType
 	// ErrEmpty: the file has no bytes and the field does not allow that (422).
@@ -98,6 +100,7 @@ var kindTexts = [...]kindText{
 	ErrMalformed:       {"malformed", "Malformed request", http.StatusBadRequest},
 	ErrTooLarge:        {"too_large", "Too large", http.StatusRequestEntityTooLarge},
 	ErrTooMany:         {"too_many", "Too many parts", http.StatusRequestEntityTooLarge},
+	ErrPixels:          {"too_many_pixels", "Image too large", http.StatusRequestEntityTooLarge},
 	ErrType:            {"type_not_accepted", "File type not accepted", http.StatusUnsupportedMediaType},
 	ErrEmpty:           {"empty", "Empty file", http.StatusUnprocessableEntity},
 	ErrToken:           {"bad_token", "Not a valid file token", http.StatusUnprocessableEntity},
@@ -208,4 +211,20 @@ func KindOf(err error) Kind {
 		return k
 	}
 	return 0
+}
+
+// within visits an error and all that it wraps.
+func within(err error, visit func(error)) {
+	if err == nil {
+		return
+	}
+	visit(err)
+	switch wrapping := err.(type) { //nolint:errorlint // each error of the tree is visited
+	case interface{ Unwrap() []error }:
+		for _, one := range wrapping.Unwrap() {
+			within(one, visit)
+		}
+	case interface{ Unwrap() error }:
+		within(wrapping.Unwrap(), visit)
+	}
 }

@@ -66,3 +66,56 @@ func ExampleStore_Check() {
 		fmt.Println(b.Bucket, b.OK, b.Latency, b.Reason, b.Detail)
 	}
 }
+
+// The permissions of the user that the app should be.
+func ExampleStore_IAMPolicy() {
+	store := core.MustOpen(core.Config{Endpoint: "s3.example.org", AccessKey: "app", SecretKey: "…"})
+	store.Field(core.FieldConfig{Name: "avatar", Bucket: "media", UploadTo: core.Prefix("avatars", nil), KeyPrefix: "avatars/"})
+	policy, err := store.IAMPolicy(core.IAMPolicyOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(policy))
+	// Output:
+	// {
+	//   "Version": "2012-10-17",
+	//   "Statement": [
+	//     {
+	//       "Effect": "Allow",
+	//       "Action": [
+	//         "s3:AbortMultipartUpload",
+	//         "s3:DeleteObject",
+	//         "s3:DeleteObjectTagging",
+	//         "s3:GetObject",
+	//         "s3:GetObjectTagging",
+	//         "s3:PutObject",
+	//         "s3:PutObjectTagging"
+	//       ],
+	//       "Resource": [
+	//         "arn:aws:s3:::media/avatars/*"
+	//       ]
+	//     },
+	//     {
+	//       "Effect": "Allow",
+	//       "Action": [
+	//         "s3:ListBucket",
+	//         "s3:ListBucketMultipartUploads"
+	//       ],
+	//       "Resource": [
+	//         "arn:aws:s3:::media"
+	//       ]
+	//     }
+	//   ]
+	// }
+}
+
+// What is wrong, and what to do about it.
+func ExampleStore_Diagnose() {
+	store := core.MustOpen(core.ConfigFromEnv())
+	diagnosis := store.Diagnose(context.Background(), core.DiagnoseOptions{Scope: core.IAMSetup})
+	for _, f := range diagnosis.Findings {
+		if f.Status == core.FindingFailed || f.Status == core.FindingWarning {
+			fmt.Println(f.Status, f.Check, f.Bucket, f.Detail, f.Advice)
+		}
+	}
+}

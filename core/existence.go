@@ -71,7 +71,7 @@ func (in *inspection) access(document string) ([]step, error) {
 	if err != nil {
 		return nil, &Error{Kind: ErrConfig, Op: "ask policy hook", Bucket: b.name, Err: err}
 	}
-	change, err := reconcilePolicy(document, policyWant{b.name, b.public, hooks, b.declared.Foreign})
+	change, err := reconcilePolicy(document, policyWant{b.arn(""), b.public, hooks, b.declared.Foreign})
 	if err != nil {
 		return nil, &Error{Kind: ErrConfig, Op: "read policy", Bucket: b.name, Err: err, Advice: "mend or remove the bucket's policy"}
 	}
@@ -87,7 +87,7 @@ func (in *inspection) access(document string) ([]step, error) {
 	}
 	var steps []step
 	if change.changed {
-		steps = append(steps, step{differences: found, do: in.write("policy", []byte(change.document))})
+		steps = append(steps, step{differences: found, do: in.writePolicy(change)})
 	}
 	if len(change.refused) > 0 {
 		d := in.difference(AspectPolicy, change.refused, nil, "%d statements of the policy are not declared, and declared to be refused", len(change.refused))
@@ -95,6 +95,29 @@ func (in *inspection) access(document string) ([]step, error) {
 		steps = append(steps, step{differences: []Difference{d}})
 	}
 	return steps, nil
+}
+
+// writePolicy returns what makes a change to the bucket's policy. It reads the
+// policy again, since there is no writing it on condition that nobody else has,
+// and the Plan may be old; a bucket just made has none.
+func (in *inspection) writePolicy(change policyChange) func(context.Context) error {
+	if in.missing {
+		return in.write("policy", []byte(change.document))
+	}
+	return func(ctx context.Context) error {
+		now, err := in.read(ctx, "policy", "NoSuchBucketPolicy")
+		if err != nil {
+			return err
+		}
+		document, needed, err := change.on(string(now))
+		if err != nil {
+			return &Error{Kind: ErrConfig, Op: "read policy", Bucket: in.bucket.name, Err: err, Advice: "mend or remove the bucket's policy"}
+		}
+		if !needed {
+			return nil
+		}
+		return in.write("policy", []byte(document))(ctx)
+	}
 }
 
 // accessOpen is a Difference's Have where anyone may do more than is declared.

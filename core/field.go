@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -32,6 +33,22 @@ const (
 	ColumnDocument Column = iota
 	// ColumnKey keeps the bare key, as Django does.
 	ColumnKey
+	// ColumnJSONB is ColumnDocument for a column of PostgreSQL's type jsonb, which
+	// GORM's migrations then make.
+	ColumnJSONB
+)
+
+// JSONShape says what a field's files are in JSON responses. None shows the key.
+type JSONShape uint8
+
+const (
+	// JSONObject is {"name","type","size","url"}, and "width", "height" and
+	// "blurhash" of an image. The default.
+	JSONObject JSONShape = iota
+	// JSONLink is {"name","url"}.
+	JSONLink
+	// JSONURL is the URL as a string.
+	JSONURL
 )
 
 // FieldConfig declares a file field: Django's FileField(storage=…, upload_to=…).
@@ -46,6 +63,11 @@ type FieldConfig struct {
 	Bucket string
 	// UploadTo makes the keys. Default: RandomName.
 	UploadTo UploadTo
+	// KeyPrefix is what every key of the field begins with, as "avatars/": whole
+	// folders, at most 256 bytes. It adds nothing to what UploadTo makes; a key
+	// that does not begin so is refused. Where each field of a bucket has one,
+	// IAMPolicy limits the app to them. Default: keys may be any.
+	KeyPrefix string
 	// MaxSize is the most bytes a file may have. Default 10 MiB; Unlimited lifts it.
 	MaxSize int64
 	// MaxFiles is the most files one form may bring. Default 1.
@@ -66,15 +88,37 @@ type FieldConfig struct {
 	MaxNameLength int
 	// Accept lists the media types accepted, by content. Default: all.
 	Accept Accept
-	// MaxWidth and MaxHeight bound an image's pixels, read from its head without
-	// decoding it. 0: no bound. With a bound, an image whose size cannot be read
-	// is refused.
-	MaxWidth, MaxHeight int
+	// MinWidth, MinHeight, MaxWidth and MaxHeight bound an image's pixels as it is
+	// looked at (see Object.Displayed), read from its head without decoding it. 0: no
+	// bound. With a bound, an image whose size cannot be read is refused.
+	MinWidth, MinHeight, MaxWidth, MaxHeight int
+	// MaxPixels is the most pixels, width times height, an image may have, so that
+	// nothing that decodes it later is flooded; all frames of an animation together
+	// may have ten times as many. Read from the head, and ErrPixels before anything is
+	// stored. With a bound, an image whose size cannot be read is refused. Default:
+	// 100 million where Accept lists nothing but images, which refuses those that
+	// hide their size behind a MiB of other data; otherwise no bound. Unlimited lifts
+	// it.
+	MaxPixels int64
+	// MaxFrames is the most frames an animated GIF, PNG or WebP may have, counted as
+	// they pass; with it, a JPEG may have 500 scans. More is ErrPixels. Default: 1000
+	// where Accept lists nothing but images, otherwise no bound.
+	MaxFrames int
+	// Blurhash has a placeholder computed of each image (Object.Blurhash). It is the
+	// one thing that decodes images, one at a time: PNG, JPEG, GIF, WebP and BMP of at
+	// most 16 megapixels that fit one part (5 MiB unless PartSize says more). Others
+	// have none. It costs about 10 ns a pixel, and up to 8 bytes of memory.
+	Blurhash bool
 	// MaxKeyLength is the most bytes a key may have, for narrow columns. Longer
 	// ones are shortened before their extension. Default 1024.
 	MaxKeyLength int
 	// Column is the form in a database column.
 	Column Column
+	// JSON is the shape in responses.
+	JSON JSONShape
+	// DefaultURL stands in for no file where a page or a response shows one: the path
+	// or http address of a placeholder. Default: none.
+	DefaultURL string
 	// URLExpiry is how long presigned URLs live. Default: the configuration's.
 	URLExpiry time.Duration
 	// URLWindow is how long presigned URLs stay the same. Default: the
@@ -101,6 +145,7 @@ type Field struct {
 	store  *Store
 	bucket *Bucket
 	config FieldConfig
+	image  imageRules
 	id     string
 	fault  error
 }
@@ -122,10 +167,12 @@ func (s *Store) Field(config FieldConfig) *Field {
 	if config.LinkBase != "" && !strings.HasSuffix(config.LinkBase, "/") {
 		config.LinkBase += "/"
 	}
+	image := config.imageRules().withDefaults()
+	config.MaxPixels, config.MaxFrames = image.maxPixels, int(image.maxFrames)
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
-	f := &Field{store: s, config: config, id: id}
+	f := &Field{store: s, config: config, image: image, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
 	}
@@ -170,14 +217,22 @@ func (c FieldConfig) faults() []error {
 		fault(strings.ContainsAny(ext, ".,/ "), "Extensions: %q: write it without its dot, one extension to an entry", ext)
 	}
 	fault(c.MaxKeyLength < 0 || c.MaxKeyLength > maxKeyLength, "MaxKeyLength is %d: it must lie between 1 and 1024 bytes", c.MaxKeyLength)
-	fault(c.MaxWidth < 0 || c.MaxHeight < 0, "MaxWidth and MaxHeight must not be negative")
+	fault(c.MaxWidth < 0 || c.MaxHeight < 0 || c.MinWidth < 0 || c.MinHeight < 0, "MinWidth, MinHeight, MaxWidth and MaxHeight must not be negative")
+	fault(c.MaxWidth > 0 && c.MinWidth > c.MaxWidth || c.MaxHeight > 0 && c.MinHeight > c.MaxHeight, "MinWidth and MinHeight must not exceed MaxWidth and MaxHeight")
+	fault(c.MaxPixels < 0 || c.MaxPixels > Unlimited, "MaxPixels is %d: it must lie between 1 and Unlimited", c.MaxPixels)
+	fault(c.MaxFrames < 0, "MaxFrames is %d", c.MaxFrames)
+	fault(c.KeyPrefix != "" && !isKeyPrefix(c.KeyPrefix), "KeyPrefix is %q: it must be whole folders, as \"avatars/\", of at most 256 bytes and without * ? $", c.KeyPrefix)
 	fault(c.URLExpiry != 0 && (c.URLExpiry < time.Second || c.URLExpiry > maxURLExpiry), "URLExpiry is %s: it must lie between 1s and 168h", c.URLExpiry)
 	fault(c.URLWindow > 0 && c.URLExpiry+c.URLWindow > maxURLExpiry, "URLExpiry and URLWindow are %s together: at most 168h", c.URLExpiry+c.URLWindow)
 	if err := checkLinkBase(c.LinkBase); err != nil {
 		fault(true, "LinkBase %q: %w", withoutUser(c.LinkBase), err)
 	}
 	fault(c.Links && c.LinkBase == "", "Links needs LinkBase")
-	fault(c.Column > ColumnKey, "Column is unknown")
+	fault(c.Column > ColumnJSONB, "Column is unknown")
+	fault(c.JSON > JSONURL, "JSON is unknown")
+	if u, err := url.Parse(c.DefaultURL); err != nil || u.Opaque != "" || u.Scheme != "" && u.Scheme != "http" && u.Scheme != "https" {
+		fault(true, "DefaultURL is %q: it must be a path or an http address", c.DefaultURL)
+	}
 	faults = append(faults, c.Options.faults()...)
 	c.Direct.faults(fault)
 	for _, wrong := range c.Accept.Faults() {
@@ -192,6 +247,13 @@ func checkLinkBase(base string) error {
 		return nil
 	}
 	return checkBaseURL(base)
+}
+
+// isKeyPrefix says whether keys can begin so, and policies name them by it: *, ?
+// and $ mean something there.
+func isKeyPrefix(prefix string) bool {
+	_, err := ParseKey(prefix + "-")
+	return err == nil && strings.HasSuffix(prefix, "/") && len(prefix) <= 256 && !strings.ContainsAny(prefix, "*?$")
 }
 
 // Format writes the field's name, whatever the verb: a declaration may hold an
@@ -220,8 +282,8 @@ func (f *Field) Fault() error { return f.fault }
 // returns, or it is not there at all. Under a Txn (see Begin) it goes again if
 // the transaction rolls back.
 //
-// Errors: ErrTooLarge, ErrType, ErrEmpty, ErrInvalid (dimensions, the file's own
-// name), ErrName
+// Errors: ErrTooLarge, ErrType, ErrEmpty, ErrPixels, ErrInvalid (dimensions, the
+// file's own name), ErrName
 // (UploadTo made no usable key), ErrTaken, ErrSlow, ErrMalformed (the body broke
 // off), ErrCanceled, and the storage's kinds.
 func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
@@ -238,13 +300,20 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	u := &upload{
 		store: f.store, bucket: f.bucket, field: f.config.Name, in: in,
 		maxSize: f.config.MaxSize, maxKey: f.config.MaxKeyLength, allowEmpty: f.config.AllowEmpty,
-		accept: f.config.Accept, maxWidth: f.config.MaxWidth, maxHeight: f.config.MaxHeight,
+		accept: f.config.Accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
-		return f.config.UploadTo.makeKey(Naming{
+		key, unique, err := f.config.UploadTo.makeKey(Naming{
 			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
 			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
 		}, f.config.MaxKeyLength)
+		if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
+			err = atField(&Error{
+				Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
+				Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
+			}, f.config.Name)
+		}
+		return key, unique, err
 	}
 	return u.save(ctx)
 }

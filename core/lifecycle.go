@@ -90,7 +90,7 @@ func (in *inspection) lifecycle(ctx context.Context) ([]step, error) {
 		}
 		steps = append(steps, step{
 			differences: []Difference{in.difference(AspectLifecycle, describe(config.Rules), describe(want), "the lifecycle rules are not as declared")},
-			do:          in.write("lifecycle", body),
+			do:          in.afresh(AspectLifecycle, (*inspection).lifecycle, in.write("lifecycle", body)),
 		})
 	}
 	abort, err := in.abortUploads(rules, declared.AbortUploadsDays)
@@ -117,13 +117,13 @@ func (in *inspection) abortUploads(rules []lifecycleRule, days int) ([]step, err
 	write := in.write("lifecycle", body)
 	return []step{{
 		differences: []Difference{in.difference(AspectAbortUploads, nil, days, "unfinished uploads are to be removed after %d days", days)},
-		do: func(ctx context.Context) error {
+		do: in.afresh(AspectAbortUploads, (*inspection).lifecycle, func(ctx context.Context) error {
 			err := write(ctx)
 			if code := codeOf(err); code == "InvalidArgument" || code == "MalformedXML" || code == "InvalidRequest" {
 				return fmt.Errorf("%w: %s", errNotImplemented, code)
 			}
 			return err
-		},
+		}),
 	}}, nil
 }
 

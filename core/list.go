@@ -27,7 +27,7 @@ func (b *Bucket) List(ctx context.Context, dir string) iter.Seq2[Entry, error] {
 			yield(Entry{}, err)
 			return
 		}
-		for info, err := range b.walk(ctx, prefix, false) {
+		for info, err := range b.walk(ctx, minio.ListObjectsOptions{Prefix: prefix}) {
 			if err != nil {
 				yield(Entry{}, err)
 				return
@@ -61,8 +61,25 @@ func listPrefix(dir string) (string, error) {
 // keys, a page per request as the loop asks for it. prefix is compared byte for
 // byte; nothing in it is special. An error ends the loop.
 func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return b.WalkFrom(ctx, WalkOptions{Prefix: prefix})
+}
+
+// WalkOptions say where a walk begins. The zero value walks the whole bucket.
+type WalkOptions struct {
+	// Prefix is what the keys start with, byte for byte.
+	Prefix string
+	// After leaves out the keys up to and with this one, in the order of S3, which
+	// is that of their bytes. An object need not have it.
+	After string
+	// Page is how many keys a request asks for. Default, and at most, 1000.
+	Page int
+}
+
+// WalkFrom is Walk from a key on, as to go on where another walk ended.
+func (b *Bucket) WalkFrom(ctx context.Context, options WalkOptions) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		for info, err := range b.walk(ctx, prefix, true) {
+		list := minio.ListObjectsOptions{Prefix: options.Prefix, StartAfter: options.After, MaxKeys: options.Page, Recursive: true}
+		for info, err := range b.walk(ctx, list) {
 			if err != nil {
 				yield(Object{}, err)
 				return
@@ -77,14 +94,16 @@ func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[Object, erro
 	}
 }
 
-func (b *Bucket) walk(ctx context.Context, prefix string, recursive bool) iter.Seq2[minio.ObjectInfo, error] {
+func (b *Bucket) walk(ctx context.Context, options minio.ListObjectsOptions) iter.Seq2[minio.ObjectInfo, error] {
+	at := Error{Op: "list", Bucket: b.name, Key: options.Prefix}
+	options.FetchOwner = new(bool) // nobody asks for it, and it is a third of the answer
 	return func(yield func(minio.ObjectInfo, error) bool) {
 		ctx, dog := watch(ctx, b.store.patience())
 		defer dog.stop()
-		list := b.store.internal.ListObjectsIter(ctx, b.name, minio.ListObjectsOptions{Prefix: prefix, Recursive: recursive})
+		list := b.store.internal.ListObjectsIter(ctx, b.name, options)
 		for info := range list {
 			if info.Err != nil {
-				yield(info, b.store.mapError(ctx, Error{Op: "list", Bucket: b.name, Key: prefix}, info.Err))
+				yield(info, b.store.mapError(ctx, at, info.Err))
 				return
 			}
 			dog.pause()
@@ -95,7 +114,7 @@ func (b *Bucket) walk(ctx context.Context, prefix string, recursive bool) iter.S
 		}
 		// The iterator ends silently when its context does.
 		if cause := context.Cause(ctx); cause != nil {
-			yield(minio.ObjectInfo{}, b.store.mapError(ctx, Error{Op: "list", Bucket: b.name, Key: prefix}, cause))
+			yield(minio.ObjectInfo{}, b.store.mapError(ctx, at, cause))
 		}
 	}
 }

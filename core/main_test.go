@@ -1,9 +1,15 @@
 package core_test
 
 import (
+	"os"
 	"testing"
 
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
+func TestMain(m *testing.M) {
+	if declared := os.Getenv(startProcessVar); declared != "" {
+		os.Exit(startAsProcess(declared))
+	}
+	s3test.Main(m, s3test.NoGoroutines)
+}

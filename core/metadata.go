@@ -14,6 +14,8 @@ const (
 	metaType   = "filefield-type"   // the type by content, where another is served
 	metaUpload = "filefield-upload" // which upload wrote the object
 	metaSize   = "filefield-pixels" // width x height of an image
+	metaTurn   = "filefield-orientation"
+	metaBlur   = "filefield-blurhash" // percent-encoded
 )
 
 // object turns minio-go's description into ours.
@@ -34,7 +36,16 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 			w, h, _ := strings.Cut(value, "x")
 			o.Width, _ = strconv.Atoi(w)
 			o.Height, _ = strconv.Atoi(h)
+		case metaTurn:
+			if n, err := strconv.Atoi(value); err == nil && validOrientation(n) {
+				o.Orientation = n
+			}
+		case metaBlur:
+			if decoded, err := url.PathUnescape(value); err == nil && validBlurhash(decoded) {
+				o.Blurhash = decoded
+			}
 		case metaUpload:
+			o.saved = true
 		default:
 			if o.Metadata == nil {
 				o.Metadata = map[string]string{}
@@ -47,6 +58,11 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 	}
 	return o
 }
+
+// SavedHere says whether the object was written by this library, as what Stat
+// and Open return tells; what a listing yields does not. Objects that were written
+// by others, and copies of more than 5 GiB, do not have the mark.
+func (o Object) SavedHere() bool { return o.saved }
 
 // encodeMetadata makes any text fit an HTTP header, so that every server and
 // client agrees on it: percent-encoded where it is not plain ASCII or could be

@@ -68,6 +68,9 @@ func (u *upload) large(ctx context.Context, first *rope) error {
 		}
 	}()
 	if err = m.create(ctx); err == nil {
+		err = u.note(ctx, m.key, m.id)
+	}
+	if err == nil {
 		if err = m.stream(ctx, first, second); err == nil {
 			m.completing = true
 			err = m.complete(ctx)
@@ -111,10 +114,13 @@ func (m *multipart) giveUp(ctx context.Context, why error) {
 // atomically. It returns the object's ETag, or "" where none was needed.
 func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 	if u.unique || u.in.Replace {
-		return "", nil
+		return "", u.note(ctx, u.object.Key, "")
 	}
 	for range maxAlternatives {
-		reserved, err := u.bucket.reserve(ctx, u.object.Key, u.id, ObjectOptions{Encryption: u.in.Options.Encryption})
+		err := u.note(ctx, u.object.Key, "")
+		if err == nil {
+			reserved, err = u.bucket.reserve(ctx, u.object.Key, u.id, ObjectOptions{Encryption: u.in.Options.Encryption})
+		}
 		if KindOf(err) != ErrPrecondition {
 			return reserved, err
 		}
@@ -147,6 +153,8 @@ func (m *multipart) create(ctx context.Context) error {
 		options.UserMetadata["x-amz-checksum-type"] = "FULL_OBJECT"
 	}
 	repeated := false
+	ctx, cancel := outlasting(ctx)
+	defer cancel()
 	err := u.store.retry(ctx, u.at("start multipart upload", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, tries int) (err error) {
 		repeated = tries > 0
 		m.id, err = u.store.internal.NewMultipartUpload(ctx, u.bucket.name, m.key.String(), options)
@@ -156,6 +164,18 @@ func (m *multipart) create(ctx context.Context) error {
 		m.abortUnknown(ctx, err)
 	}
 	return err
+}
+
+// createGrace is how long the answer to a creation is awaited although the caller
+// has gone. Cut off at once, the server may make the upload after we have looked
+// for it.
+const createGrace = time.Second
+
+// outlasting returns a context that ends createGrace after ctx does.
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(createGrace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // stream sends the parts, reading the next while the last is on its way.

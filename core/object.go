@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -24,13 +25,20 @@ type Object struct {
 	// Name is the file name its sender gave it. It is data, never a key.
 	Name string
 	// Size is its length in bytes.
-	Size int64
+	Size  int64
+	saved bool // see SavedHere
 	// Type is its media type, by content.
 	Type string
 	// CRC32C is its checksum as S3 writes it (base64 of four bytes), or empty.
 	CRC32C string
-	// Width and Height are an image's size in pixels, or 0.
+	// Width and Height are an image's size in pixels, as stored, or 0: see Displayed.
 	Width, Height int
+	// Orientation is how an image is to be turned to be looked at, 1 to 8 as EXIF
+	// numbers it, or 0: see ImageHead.
+	Orientation int
+	// Blurhash is a placeholder of an image in some 30 characters (blurha.sh), where
+	// the field declares it, or "".
+	Blurhash string
 	// ETag is the storage's version mark, without quotes. It is no checksum.
 	ETag string
 	// VersionID names the version in a versioned bucket.
@@ -39,6 +47,22 @@ type Object struct {
 	Modified time.Time
 	// Metadata is the user metadata the app stored with it, names in lower case.
 	Metadata map[string]string
+
+	// loose is set where Save stored the object outside a transaction: whether no
+	// row has it yet. All copies of the Object share it.
+	loose *atomic.Bool
+}
+
+// Loose says that the object was stored outside a transaction and no row has it,
+// as far as this process knows: whoever fails to store its row may remove it.
+func (o Object) Loose() bool { return o.loose != nil && o.loose.Load() }
+
+// Settle says that a row has the object: it is not Loose any more, nor are its
+// copies. Packages for ORMs call it.
+func (o Object) Settle() {
+	if o.loose != nil {
+		o.loose.Store(false)
+	}
 }
 
 // ObjectOptions are what S3 can keep with an object or do to it. A field

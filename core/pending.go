@@ -76,11 +76,12 @@ func (f *Field) SignPending(o Object, subject string) string {
 
 // Claim takes the file of a verified token for this request: ErrToken if the
 // token is bound to another subject than ctx names or, where the file is pending
-// (see Keep), if it has been taken before, is being taken by another request, or
-// is gone. Under a transaction that rolls back a pending file is pending again,
-// and its token good for another try. A token that needs no claiming is fine.
+// (see Keep), if it is gone, its key has become another file's, it has been taken
+// before, or is being taken by another request. Under a transaction that rolls
+// back a pending file is pending again, and its token good for another try. A token
+// that needs no claiming is fine; whether its file is still there, Confirm says.
 //
-// A pending file costs three small requests, and one at the transaction's end.
+// A pending file costs four small requests, and one at the transaction's end.
 // ErrConfig without a transaction, for a pending file; otherwise the storage's
 // kinds. Safe for concurrent use.
 func (f *Field) Claim(ctx context.Context, t Token) error {
@@ -107,7 +108,7 @@ func (f *Field) ClaimObject(ctx context.Context, t Token) (Object, error) {
 	if t.direct != nil {
 		return f.claimDirect(ctx, txn, t)
 	}
-	return t.Object, f.claimIn(ctx, txn, t.Object.Key)
+	return t.Object, f.claimIn(ctx, txn, t)
 }
 
 func (f *Field) checkSubject(ctx context.Context, t Token) error {
@@ -117,8 +118,39 @@ func (f *Field) checkSubject(ctx context.Context, t Token) error {
 	return nil
 }
 
-func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
-	b := f.bucket
+// Confirm asks storage, with a HEAD, whether a verified token's file is still there,
+// and still the same: a page may hold the token of a file that has been removed
+// since, a key that was freed may have become somebody else's, and a row must not
+// point at either. ErrToken if not; otherwise the storage's kinds. Uploads asks for
+// every token a request brings. Safe for concurrent use.
+func (f *Field) Confirm(ctx context.Context, t Token) error {
+	stored, err := f.Stat(ctx, t.Object.Key)
+	switch {
+	case KindOf(err) == ErrNotFound:
+		return f.badToken("claim", errors.New("the file has been removed"))
+	case err != nil:
+		return err
+	case !stored.maybe(t.Object):
+		return f.badToken("claim", errors.New("another file has its key"))
+	}
+	return nil
+}
+
+// maybe says whether what is known of the content of two objects agrees. Of a file
+// from a column of keys (ColumnKey) nothing is.
+func (o Object) maybe(other Object) bool {
+	if other.Size != 0 && other.Size != o.Size {
+		return false
+	}
+	a, b := o.CRC32C, other.CRC32C
+	if a == "" || b == "" || strings.Contains(a+b, "-") { // unknown, or a sum of the parts' sums
+		return true
+	}
+	return a == b
+}
+
+func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
+	b, key := f.bucket, t.Object.Key
 	unlock, err := b.lock(ctx, key)
 	if KindOf(err) == ErrPrecondition {
 		return f.badToken("claim", errors.New("another request is taking the file"))
@@ -126,7 +158,8 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 	if err != nil {
 		return err
 	}
-	if changed, err := f.takePending(ctx, key); err != nil {
+	journal, claimed := JournalFrom(ctx), Written{Bucket: b.name, Key: key}
+	if changed, err := f.takePending(ctx, t, journal); err != nil {
 		b.tidy(ctx, err, func(ctx context.Context) error {
 			if changed {
 				return errors.Join(b.setPending(ctx, key), unlock(ctx))
@@ -135,25 +168,32 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, key Key) error {
 		})
 		return err
 	}
-	file := txn.took(b.name, key)
+	file := txn.took(&txnFile{bucket: b.name, key: key, journaled: journal != nil})
 	release := func(ctx context.Context) error {
 		if file.end() {
 			err := b.setPending(ctx, key)
+			if err == nil && journal != nil {
+				err = journal.Gone(ctx, claimed)
+			}
 			return errors.Join(err, unlock(ctx))
 		}
 		return unlock(ctx) // it was kept, and is pending already
 	}
-	if err := txn.OnRollback(release); err != nil {
+	if err := txn.onEnd(unlock, release); err != nil {
 		b.tidy(ctx, err, release) // the transaction ended meanwhile
 		return err
 	}
-	return txn.OnCommit(unlock)
+	return nil
 }
 
-// takePending takes the mark off, where it is. changed says whether it may be off
-// although that failed.
-func (f *Field) takePending(ctx context.Context, key Key) (changed bool, err error) {
-	set, err := f.bucket.tags(ctx, key)
+// takePending takes the mark off, where it is. The journal hears of it before, and
+// not of a file that has no mark: that one is a row's. changed says whether the mark
+// may be off although that failed.
+func (f *Field) takePending(ctx context.Context, t Token, journal Journal) (changed bool, err error) {
+	if err := f.Confirm(ctx, t); err != nil {
+		return false, err
+	}
+	set, err := f.bucket.tags(ctx, t.Object.Key)
 	switch {
 	case KindOf(err) == ErrNotFound:
 		return false, f.badToken("claim", errors.New("the file has been removed"))
@@ -162,8 +202,13 @@ func (f *Field) takePending(ctx context.Context, key Key) (changed bool, err err
 	case set[pendingTag] != pendingValue:
 		return false, f.badToken("claim", errors.New("the file has been taken before"))
 	}
+	if journal != nil {
+		if err := journal.Writing(ctx, Written{Bucket: f.bucket.name, Key: t.Object.Key}); err != nil {
+			return false, err
+		}
+	}
 	delete(set, pendingTag)
-	err = f.bucket.setTags(ctx, key, set)
+	err = f.bucket.setTags(ctx, t.Object.Key, set)
 	return err != nil && reached(err), err
 }
 
@@ -188,7 +233,7 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 		if !o.Modified.Before(before) {
 			continue
 		}
-		expired, err := b.expire(ctx, o.Key)
+		expired, err := b.RemovePending(ctx, o.Key)
 		if err != nil {
 			return removed, err
 		}
@@ -199,10 +244,11 @@ func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed 
 	return removed, nil
 }
 
-// expire removes one old object if it is pending, or a lock that a process left
-// behind when it died.
-func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) {
-	if strings.HasPrefix(key.Base(), claimPrefix) {
+// RemovePending removes one object if it is pending and nobody is claiming it,
+// and says whether it did; a lock (see Key.IsLock) it removes in any case, without
+// saying so. The caller has seen that the object is old: see ExpirePending.
+func (b *Bucket) RemovePending(ctx context.Context, key Key) (removed bool, err error) {
+	if key.IsLock() {
 		return false, b.remove(ctx, key)
 	}
 	if pending, err := b.pending(ctx, key); err != nil || !pending {
@@ -228,6 +274,13 @@ func (b *Bucket) expire(ctx context.Context, key Key) (removed bool, err error) 
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
 }
 
+// IsLock says whether the key is that of a lock that claiming a pending file
+// takes. An old one was left behind by a process that died.
+func (k Key) IsLock() bool { return strings.HasPrefix(k.Base(), claimPrefix) }
+
+// IsPending says whether the tags are those of a pending file: see Field.Keep.
+func IsPending(tags map[string]string) bool { return tags[pendingTag] == pendingValue }
+
 func ignoreNotFound(err error) error {
 	if KindOf(err) == ErrNotFound {
 		return nil
@@ -243,8 +296,8 @@ func lockKey(key Key) Key { return besideKey(key, key.Base()) }
 func besideKey(key Key, name string) Key {
 	sum := sha256.Sum256([]byte(name))
 	folder := strings.TrimSuffix(key.String(), key.Base())
-	if len(folder) > maxKeyLength/2 {
-		folder = ""
+	if len(folder) > maxKeyLength/2 { // a folder above it, which stays as long, too
+		folder = folder[:strings.LastIndexByte(folder[:maxKeyLength/2], '/')+1]
 	}
 	return Key{s: folder + claimPrefix + hex.EncodeToString(sum[:8])}
 }
@@ -282,6 +335,24 @@ func (b *Bucket) setPending(ctx context.Context, key Key) error {
 	}
 	set[pendingTag] = pendingValue
 	return b.setTags(ctx, key, set)
+}
+
+// SetTags replaces an object's tags, at most ten. No tags remove them all.
+// ErrConfig for tags S3 would not take; otherwise the storage's kinds. It is not
+// part of a Txn.
+func (b *Bucket) SetTags(ctx context.Context, key Key, set map[string]string) error {
+	if key.IsZero() {
+		return errNoKey("set tags", b.name)
+	}
+	return b.setTags(ctx, key, set)
+}
+
+// Tags returns an object's tags, in a map of the caller's own.
+func (b *Bucket) Tags(ctx context.Context, key Key) (map[string]string, error) {
+	if key.IsZero() {
+		return nil, errNoKey("read tags", b.name)
+	}
+	return b.tags(ctx, key)
 }
 
 func (b *Bucket) setTags(ctx context.Context, key Key, set map[string]string) error {

@@ -352,3 +352,72 @@ func TestAFileThatARowHasCannotBeKept(t *testing.T) {
 	}
 	k.wantPending(t, false)
 }
+
+func TestAFileIsConfirmedWhileItIsThereAndTheSame(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: bucket, UploadTo: core.KeepName})
+	k := &keeping{Field: field, bucket: bucket}
+	token := func(o core.Object) core.Token {
+		t.Helper()
+		token, err := k.Verify(k.Sign(o, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token
+	}
+	first := k.save(t.Context(), t, "ann's file")
+	if err := k.Confirm(t.Context(), token(first)); err != nil {
+		t.Errorf("confirming a file that is there: %v", err)
+	}
+	if err := k.Confirm(t.Context(), token(core.Object{Bucket: bucket, Key: first.Key})); err != nil {
+		t.Errorf("confirming a file of which the key alone is known: %v", err)
+	}
+	if err := k.Field.Delete(t.Context(), first.Key); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "confirming a file that is gone", k.Confirm(t.Context(), token(first)), core.ErrToken)
+	second := k.save(t.Context(), t, "ben's file") // as long
+	if second.Key != first.Key {
+		t.Fatalf("the keys are %s and %s, want one", first.Key, second.Key)
+	}
+	wantKind(t, "confirming a file whose key is another's", k.Confirm(t.Context(), token(first)), core.ErrToken)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	wantKind(t, "confirming for nobody", k.Confirm(ctx, token(second)), core.ErrCanceled)
+}
+
+func TestAnOldTokenDoesNotTakeAnothersKeptFile(t *testing.T) {
+	t.Parallel()
+	k := keepFile(t, func(c *core.FieldConfig) { c.UploadTo = core.KeepName })
+	if err := k.Field.Delete(t.Context(), k.object.Key); err != nil { // ann chose none after all
+		t.Fatal(err)
+	}
+	ctx, txn := begin(t)
+	object := k.save(ctx, t, "ben's") // of the same name
+	if object.Key != k.object.Key {
+		t.Fatalf("the keys are %s and %s, want one", object.Key, k.object.Key)
+	}
+	if _, err := k.Keep(ctx, object); err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	ctx, txn = begin(t)
+	wantKind(t, "ann's old token", k.Claim(ctx, k.token), core.ErrToken)
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	k.wantPending(t, true)
+	wantLeft(t, k.bucket, object.Key.String())
+}
+
+func TestACommitAfterARollbackSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx, txn := begin(t)
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, "a commit after a rollback", core.Commit(ctx), core.ErrTxnDone)
+}

@@ -32,8 +32,11 @@ func withAction(err error, r bucketRequest) error {
 	action := actionOf(r)
 	failed.Err = &PermissionError{Action: action, Err: failed.Err}
 	failed.Advice = "allow " + action + " to the app's access key"
-	if action == "s3:PutBucketPolicy" {
+	switch action {
+	case "s3:PutBucketPolicy":
 		failed.Advice += "; on AWS, a public bucket also needs its Block Public Access turned off"
+	case "s3:GetBucketPolicy": // AWS says no more to one who asks for another's
+		failed.Advice += "; if the bucket is another account's, choose another name"
 	}
 	return err
 }
@@ -42,7 +45,7 @@ func withAction(err error, r bucketRequest) error {
 // the setting's name in the request's query.
 var settingActions = map[string][2]string{
 	"policy":      {"s3:GetBucketPolicy", "s3:PutBucketPolicy"},
-	"cors":        {"s3:GetBucketCORS", "s3:PutBucketCORS"},
+	"cors":        {"s3:GetBucketCors", "s3:PutBucketCors"}, // AWS takes any case, MinIO this one
 	"lifecycle":   {"s3:GetLifecycleConfiguration", "s3:PutLifecycleConfiguration"},
 	"versioning":  {"s3:GetBucketVersioning", "s3:PutBucketVersioning"},
 	"object-lock": {"s3:GetBucketObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"},

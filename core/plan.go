@@ -193,6 +193,8 @@ type inspection struct {
 	missing bool
 	// server is what the server calls itself.
 	server string
+	// again: it looks once more right before it writes, for a Plan made earlier.
+	again bool
 }
 
 // inspector compares one aspect.
@@ -275,6 +277,24 @@ func (in *inspection) write(name string, body []byte) func(context.Context) erro
 	}
 	return func(ctx context.Context) error {
 		_, err := in.bucket.ask(ctx, "set "+name, r)
+		return err
+	}
+}
+
+// afresh returns what writes a setting that others have a part in: it compares
+// once more, since the Plan may be old, and writes what is to be by then. A bucket
+// just made has nothing of others'.
+func (in *inspection) afresh(a Aspect, compare func(*inspection, context.Context) ([]step, error), write func(context.Context) error) func(context.Context) error {
+	if in.missing || in.again {
+		return write
+	}
+	return func(ctx context.Context) error {
+		steps, err := compare(&inspection{bucket: in.bucket, server: in.server, again: true}, ctx)
+		for _, s := range steps {
+			if s.do != nil && s.differences[0].Aspect == a {
+				return s.do(ctx)
+			}
+		}
 		return err
 	}
 }

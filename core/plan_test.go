@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/tags"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
@@ -168,6 +169,9 @@ func TestEveryAspectIsAppliedOnceAndThenLeftAlone(t *testing.T) {
 		t.Errorf("unsupported are %v, want %v", got, lacking)
 	}
 	wantSettled(t, store, recorder)
+	fresh := openStoreOn(t, s, recorder.Endpoint()) // as another process, which has yet to find out what the server lacks
+	fresh.Declare(config)
+	wantSettled(t, fresh, recorder)
 	for _, r := range recorder.Requests() {
 		if r.Method != http.MethodGet {
 			t.Errorf("%s %s?%s", r.Method, r.Path, r.RawQuery)
@@ -242,6 +246,111 @@ func TestObjectLockIsMadeWithTheBucket(t *testing.T) {
 		t.Errorf("locking a bucket late: done %v, unsupported %v", done, lacking)
 	}
 	wantSettled(t, late, recorder)
+	again := openStoreOn(t, s, recorder.Endpoint())
+	again.Declare(core.BucketConfig{Name: late.Buckets()[0].Name(), ObjectLock: true})
+	wantSettled(t, again, recorder)
+}
+
+// A server that neither says that it lacks CORS nor keeps any is known by name;
+// what is required is tried all the same.
+func TestCORSIsNotSentToAServerKnownToLackIt(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	recorder, names := s.Recorder(t), bucketNames(t, s, 2)
+	rules := []core.CORSRule{{Origins: []string{"https://app.example.org"}, Methods: []string{"PUT"}}}
+	for _, required := range [][]core.Aspect{nil, {core.AspectCORS}} {
+		store := openStoreOn(t, s, recorder.Endpoint())
+		for _, name := range names {
+			store.Declare(core.BucketConfig{Name: name, CORS: rules, Required: required})
+		}
+		recorder.Reset()
+		err := store.Startup(core.StartupConfig{}).Start(t.Context())
+		sent := 0
+		for _, r := range recorder.Requests() {
+			if r.Method == http.MethodPut && strings.HasPrefix(r.RawQuery, "cors") {
+				sent++
+			}
+		}
+		switch {
+		case s.Engine != s3test.MinIO:
+			must(t, "start", err)
+		case required == nil && (err != nil || sent > 0):
+			t.Errorf("a start sent %d refused writes: %v", sent, err)
+		case required != nil && sent == 0:
+			t.Error("required rules were not tried")
+		case required != nil:
+			wantKind(t, "start with CORS required", err, core.ErrUnsupported)
+		}
+	}
+}
+
+func TestAPolicyWrittenSinceThePlanIsNotLost(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	bucket := s.Bucket(t)
+	open := allow(bucket, "s3:GetObject", "/*")
+	deny := strings.Replace(allow(bucket, "s3:GetObject", "/secret/*"), "Allow", "Deny", 1)
+	statement := func(policy string) string {
+		return strings.TrimSuffix(strings.TrimPrefix(policy, `{"Version":"2012-10-17","Statement":[`), "]}")
+	}
+	both := `{"Version":"2012-10-17","Statement":[` + statement(open) + "," + statement(deny) + "]}"
+	recorder := s.Recorder(t)
+	store := openStoreOn(t, s, recorder.Endpoint())
+	store.Declare(core.BucketConfig{Name: bucket})
+	for _, c := range []struct {
+		name, planned, since string
+		denied               bool
+		writes               int
+	}{
+		{"a denial added", open, both, true, 1},
+		{"closed by another", open, deny, true, 0},
+		{"taken away by another", open, "", false, 0},
+		{"nothing since", open, open, false, 1},
+	} {
+		must(t, "set", s.Client(t).SetBucketPolicy(t.Context(), bucket, c.planned))
+		plan, err := store.Plan(t.Context())
+		must(t, "plan", err)
+		must(t, "set", s.Client(t).SetBucketPolicy(t.Context(), bucket, c.since))
+		recorder.Reset()
+		_, err = store.Apply(t.Context(), plan)
+		must(t, "apply", err)
+		policy, err := s.Client(t).GetBucketPolicy(t.Context(), bucket)
+		if err != nil || strings.Contains(policy, "Allow") || strings.Contains(policy, "Deny") != c.denied {
+			t.Errorf("%s: the policy is %s, %v; want nobody let in, and the denial there: %t", c.name, policy, err, c.denied)
+		}
+		if n := writes(recorder); n != c.writes {
+			t.Errorf("%s: %d requests that write, want %d", c.name, n, c.writes)
+		}
+	}
+}
+
+func TestTagsAndRulesOfOthersSetSinceThePlanAreNotLost(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	bucket := s.Bucket(t)
+	client := s.Client(t)
+	store := openStoreOn(t, s, s.Endpoint)
+	store.Declare(core.BucketConfig{Name: bucket, Tags: map[string]string{"team": "a"}, Lifecycle: core.Lifecycle{PendingDays: 1}})
+	plan, err := store.Plan(t.Context())
+	must(t, "plan", err)
+	others, err := tags.NewTags(map[string]string{"cost": "b"}, false)
+	must(t, "tags", err)
+	must(t, "tag", client.SetBucketTagging(t.Context(), bucket, others))
+	const rule = `<LifecycleConfiguration><Rule><ID>archive</ID><Status>Enabled</Status><Filter><Prefix>old/</Prefix></Filter><Expiration><Days>30</Days></Expiration></Rule></LifecycleConfiguration>`
+	raw(t, s)(http.MethodPut, "/"+bucket+"?lifecycle=", rule)
+	_, err = store.Apply(t.Context(), plan)
+	must(t, "apply", err)
+	got, err := client.GetBucketTagging(t.Context(), bucket)
+	if err != nil || got.ToMap()["team"] != "a" || got.ToMap()["cost"] != "b" {
+		t.Errorf("the tags are %v, %v; want the declared one and the other's", got, err)
+	}
+	if s.Engine != s3test.MinIO {
+		return // no lifecycle
+	}
+	config, err := client.GetBucketLifecycle(t.Context(), bucket)
+	if err != nil || len(config.Rules) != 2 {
+		t.Errorf("the rules are %+v, %v; want the declared one and the other's", config, err)
+	}
 }
 
 func TestSettingsOfOthersSurvive(t *testing.T) {
@@ -311,7 +420,7 @@ func TestARefusedReadNamesTheAction(t *testing.T) {
 		{"policy", "s3:GetBucketPolicy"},
 		{"tagging", "s3:GetBucketTagging"},
 		{"versioning", "s3:GetBucketVersioning"},
-		{"cors", "s3:GetBucketCORS"},
+		{"cors", "s3:GetBucketCors"},
 		{"lifecycle", "s3:GetLifecycleConfiguration"},
 		{"encryption", "s3:GetEncryptionConfiguration"},
 	} {

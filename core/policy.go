@@ -19,12 +19,13 @@ type policy struct {
 }
 
 // publicRead lets anyone read objects. It does not let anyone list them.
-func publicRead(bucket string) json.RawMessage {
-	return json.RawMessage(`{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["arn:aws:s3:::` + bucket + `/*"]}`)
+func publicRead(bucketARN string) json.RawMessage {
+	return json.RawMessage(`{"Effect":"Allow","Principal":{"AWS":["*"]},"Action":["s3:GetObject"],"Resource":["` + bucketARN + `/*"]}`)
 }
 
 // policyChange is what has to happen to a bucket's policy, and why.
 type policyChange struct {
+	current  string            // the policy it was compared with
 	document string            // to be written; "" takes the policy away
 	changed  bool              // it differs from what is there
 	opened   bool              // the grant for public reading is added
@@ -32,11 +33,12 @@ type policyChange struct {
 	missing  []json.RawMessage // of hooks: added
 	removed  []json.RawMessage // no longer declared, or foreign: taken out
 	refused  []json.RawMessage // foreign, and declared to be refused
+	added    []clause          // what opens, and what is missing, as it is written
 }
 
 // policyWant is what a bucket's policy is declared to be.
 type policyWant struct {
-	bucket  string
+	arn     string // the bucket's
 	public  bool
 	hooks   []json.RawMessage
 	foreign ForeignStatements
@@ -64,7 +66,7 @@ func reconcilePolicy(current string, want policyWant) (policyChange, error) {
 		}
 	}
 
-	var change policyChange
+	change := policyChange{current: current}
 	kept, granted := statements{}, map[string]bool{}
 	for _, raw := range have.Statement {
 		c := parseClause(raw)
@@ -93,7 +95,7 @@ func reconcilePolicy(current string, want policyWant) (policyChange, error) {
 		if err != nil {
 			return policyChange{}, fmt.Errorf("a declared statement is not JSON: %w", err)
 		}
-		kept = append(kept, c.raw)
+		kept, change.added = append(kept, c.raw), append(change.added, c)
 		if want.public && i == 0 {
 			change.opened = true
 		} else {
@@ -101,12 +103,59 @@ func reconcilePolicy(current string, want policyWant) (policyChange, error) {
 		}
 	}
 	change.changed = change.opened || len(change.closed)+len(change.missing)+len(change.removed) > 0
-	if have.Statement = kept; len(kept) == 0 {
-		return change, nil
-	}
-	b, err := json.Marshal(have)
-	change.document = string(b)
+	have.Statement = kept
+	var err error
+	change.document, err = have.text()
 	return change, err
+}
+
+// text writes the policy; nothing where it has no statement.
+func (p policy) text() (string, error) {
+	if len(p.Statement) == 0 {
+		return "", nil
+	}
+	b, err := json.Marshal(p)
+	return string(b), err
+}
+
+// on makes the same change to the policy as it is now: others may have written
+// it since it was compared. What they have added stays, even where it is drift:
+// that is for the next Plan to list. needed is false where nothing is left to do.
+func (c policyChange) on(current string) (document string, needed bool, err error) {
+	if current == c.current {
+		return c.document, c.changed, nil
+	}
+	now := policy{Version: policyVersion}
+	if current != "" {
+		if err := json.Unmarshal([]byte(current), &now); err != nil {
+			return "", false, errors.Join(errors.New("the bucket's policy is not JSON as policies are"), err)
+		}
+		setDefault(&now.Version, policyVersion)
+	}
+	out := map[string]bool{}
+	for _, raw := range slices.Concat(c.closed, c.removed) {
+		out[parseClause(raw).saying()] = true
+	}
+	kept, granted := statements{}, map[string]bool{}
+	for _, raw := range now.Statement {
+		said := parseClause(raw)
+		if out[said.saying()] {
+			needed = true
+			continue
+		}
+		kept = append(kept, raw)
+		for _, g := range said.grants {
+			granted[g] = true
+		}
+	}
+	for _, add := range c.added {
+		if slices.ContainsFunc(add.grants, func(g string) bool { return !granted[g] }) {
+			kept, needed = append(kept, add.raw), true
+		}
+	}
+	now.Statement = kept
+	document, err = now.text()
+	return document, needed, err
 }
 
 // clauses are the statements that are declared, that for public reading first,
@@ -114,7 +163,7 @@ func reconcilePolicy(current string, want policyWant) (policyChange, error) {
 func (w policyWant) clauses() []clause {
 	hooks := w.hooks
 	if w.public {
-		hooks = slices.Concat([]json.RawMessage{publicRead(w.bucket)}, hooks)
+		hooks = slices.Concat([]json.RawMessage{publicRead(w.arn)}, hooks)
 	}
 	var out []clause
 	for _, raw := range hooks {

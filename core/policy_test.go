@@ -64,7 +64,7 @@ func mustReconcile(t testing.TB, document string, public bool, foreign ForeignSt
 		}
 		raw = append(raw, some...)
 	}
-	c, err := reconcilePolicy(document, policyWant{"b", public, raw, foreign})
+	c, err := reconcilePolicy(document, policyWant{"arn:aws:s3:::b", public, raw, foreign})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func TestAStatementThatMultipliesBeyondMeasureIsStillCompared(t *testing.T) {
 func TestAPolicyThatCannotBeReadIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"not a policy", "[]", `{"Statement":5}`, `{"Statement":"x"}`} {
-		if c, err := reconcilePolicy(document, policyWant{bucket: "b", public: true}); err == nil {
+		if c, err := reconcilePolicy(document, policyWant{arn: "arn:aws:s3:::b", public: true}); err == nil {
 			t.Errorf("%s: it becomes %s, want an error", document, c.document)
 		}
 	}
@@ -255,11 +255,18 @@ func FuzzReconcilePolicy(f *testing.F) {
 			hooks = nil
 		}
 		choice := ForeignStatements(foreign % 3)
-		first, err := reconcilePolicy(current, policyWant{"b", public, hooks, choice})
+		first, err := reconcilePolicy(current, policyWant{"arn:aws:s3:::b", public, hooks, choice})
 		if err != nil {
 			return
 		}
-		second, err := reconcilePolicy(first.document, policyWant{"b", public, hooks, choice})
+		if document, needed, err := first.on(current); err != nil || needed != first.changed || document != first.document {
+			t.Fatalf("on the policy it was made for, the change is\n%s %t %v, want\n%s %t", document, needed, err, first.document, first.changed)
+		}
+		// The same policy written otherwise: what is right stays right.
+		if document, needed, err := first.on(first.document); err != nil || needed {
+			t.Fatalf("made once, the change is made again: %v\n%s\n%s", err, first.document, document)
+		}
+		second, err := reconcilePolicy(first.document, policyWant{"arn:aws:s3:::b", public, hooks, choice})
 		if err != nil {
 			t.Fatalf("what it wrote it cannot read: %v\n%s", err, first.document)
 		}
@@ -287,4 +294,62 @@ func FuzzReconcilePolicy(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The same statement in another spelling says the same, and one that lets anyone
+// in says so in each.
+func FuzzStatementSpellings(f *testing.F) {
+	for _, s := range spellings() {
+		f.Add(s)
+	}
+	f.Add(grant("Deny", `"*"`, `["s3:PutObject","s3:GetObject"]`, objects, `,"Condition":{"Bool":{"aws:SecureTransport":["false"]}}`))
+	f.Add(`{"Effect":"Allow","NotPrincipal":{"AWS":["a","b"]},"NotAction":["s3:X"],"NotResource":"*"}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		c := parseClause(json.RawMessage(text))
+		var fields map[string]any
+		if json.Unmarshal([]byte(text), &fields) != nil || fields == nil {
+			return
+		}
+		for name, value := range fields {
+			switch name {
+			case "Sid", "sid":
+				return // JSON's names are compared in any case, and the last counts
+			case "Action", "Resource", "NotAction", "NotResource":
+				if one, ok := value.(string); ok {
+					fields[name] = []any{one}
+				} else if list, ok := value.([]any); ok {
+					slices.Reverse(list)
+				}
+			}
+		}
+		fields["Sid"] = "another"
+		again, err := json.Marshal(fields)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other := parseClause(again)
+		if strings.Contains(c.saying(), "unreadable") || hasTwice(text) {
+			return
+		}
+		if c.saying() != other.saying() || c.anyone != other.anyone || c.reading != other.reading {
+			t.Fatalf("%s\nsays %q, %t, %t\n%s\nsays %q, %t, %t", text, c.saying(), c.anyone, c.reading, again, other.saying(), other.anyone, other.reading)
+		}
+	})
+}
+
+// hasTwice says whether an object in JSON has a name twice, in any case.
+func hasTwice(text string) bool {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal([]byte(text), &fields) != nil {
+		return true
+	}
+	seen := map[string]bool{}
+	for name := range fields {
+		lower := strings.ToLower(name)
+		if seen[lower] {
+			return true
+		}
+		seen[lower] = true
+	}
+	return false
 }

@@ -246,6 +246,9 @@ const ownSid = "filefield"
 
 func (c clause) own() bool { return strings.HasPrefix(c.sid, ownSid) }
 
+// saying is all that the statement says, whoever wrote it how.
+func (c clause) saying() string { return strings.Join(c.grants, "\x02") }
+
 // signed returns the statement with a Sid by which it is known again.
 func (c clause) signed() (clause, error) {
 	sum := sha256.Sum256([]byte(strings.Join(c.grants, "\n")))

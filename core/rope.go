@@ -58,6 +58,24 @@ func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) e
 // maxIdleReads is how often in a row a reader may give nothing, as in bufio.
 const maxIdleReads = 100
 
+// ReadAt gives access by offset to what has been filled, for readers of an image's
+// head. Valid until the rope's chunks are given back.
+func (p *rope) ReadAt(b []byte, off int64) (n int, err error) {
+	for n < len(b) && off >= 0 && off < p.size {
+		have := p.chunks[off/chunkSize][off%chunkSize:]
+		if left := p.size - off; left < int64(len(have)) {
+			have = have[:left]
+		}
+		moved := copy(b[n:], have)
+		n += moved
+		off += int64(moved)
+	}
+	if n < len(b) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
 // head returns the first bytes, up to one chunk, without copying. Valid until
 // the rope's chunks are given back.
 func (p *rope) head() []byte {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -29,18 +30,19 @@ type upload struct {
 	field  string
 	in     Upload
 
-	maxSize             int64
-	maxKey              int
-	allowEmpty          bool
-	accept              Accept
-	maxWidth, maxHeight int
-	makeKey             func(mediaType string) (key Key, unique bool, err error)
+	maxSize    int64
+	maxKey     int
+	allowEmpty bool
+	accept     Accept
+	image      imageRules
+	makeKey    func(mediaType string) (key Key, unique bool, err error)
 
 	// alternative makes the key to use instead of one that is taken. Default:
 	// Django's, with a random suffix.
 	alternative func(taken Key) (Key, error)
 
-	id       string // marks the object as written by this upload
+	id       string  // marks the object as written by this upload
+	journal  Journal // is told what is written, or nil
 	body     *meter
 	borrower *borrower
 	object   Object
@@ -58,7 +60,12 @@ func (u *upload) save(ctx context.Context) (Object, error) {
 	if txn := TxnFrom(ctx); txn != nil {
 		return u.saveIn(ctx, txn)
 	}
-	return u.run(ctx)
+	o, err := u.run(ctx)
+	if err == nil {
+		o.loose = new(atomic.Bool)
+		o.loose.Store(true)
+	}
+	return o, err
 }
 
 // saveIn saves under a transaction: the object goes again with a rollback. What
@@ -68,6 +75,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	if txn.Done() {
 		return Object{}, errTxnDone()
 	}
+	u.journal = JournalFrom(ctx)
 	var target Key // of a replacement that is kept beside it
 	keep := u.in.Options
 	if u.in.Replace {
@@ -84,12 +92,17 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, err
 	}
 	stored := o.Key
-	file := txn.took(o.Bucket, stored)
+	file := txn.took(&txnFile{
+		bucket: o.Bucket, key: stored, upload: u.id, staged: !target.IsZero(), journaled: u.journal != nil,
+	})
 	undo := func(ctx context.Context) error {
-		if file.end() {
-			return u.remove(ctx)
+		if !file.end() {
+			return nil // it was kept
 		}
-		return nil // it was kept
+		if err := u.remove(ctx); err != nil || u.journal == nil {
+			return err
+		}
+		return u.journal.Gone(ctx, Written{Bucket: o.Bucket, Key: stored, Upload: u.id})
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile
@@ -145,6 +158,9 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 		return Object{}, err
 	}
 	if ended {
+		if err = u.blur(ctx, first); err != nil {
+			return Object{}, err
+		}
 		err = u.single(ctx, first)
 	} else {
 		err = u.large(ctx, first)
@@ -176,6 +192,9 @@ func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error)
 	if refused := u.identify(first); refused != nil {
 		return false, refused
 	}
+	if refused := u.watch(first.head()); refused != nil {
+		return false, refused
+	}
 	if err == nil {
 		err = first.fill(ctx, u.borrower, u.body, u.partSize(0))
 	}
@@ -200,28 +219,6 @@ func (u *upload) identify(first *rope) error {
 	u.unique = unique
 	u.object = Object{Bucket: u.bucket.name, Key: key, Name: u.in.Name, Type: u.in.Type}
 	setDefault(&u.object.Name, key.Base())
-	return nil
-}
-
-// measure reads an image's dimensions from the first part and holds them
-// against the field's bounds.
-func (u *upload) measure(first *rope) error {
-	w, h, _ := Dimensions(u.object.Type, &ropeReader{rope: first})
-	return u.within(w, h)
-}
-
-// within sets an image's dimensions, 0 where they cannot be read, and holds them
-// against the field's bounds.
-func (u *upload) within(w, h int) error {
-	u.object.Width, u.object.Height = w, h
-	switch bounded := u.maxWidth > 0 || u.maxHeight > 0; {
-	case !bounded:
-		return nil
-	case w == 0:
-		return u.refuse(ErrInvalid, "the image's width and height cannot be read")
-	case (u.maxWidth > 0 && w > u.maxWidth) || (u.maxHeight > 0 && h > u.maxHeight):
-		return u.refuse(ErrInvalid, fmt.Sprintf("the image is %d by %d pixels, the most is %d by %d", w, h, u.maxWidth, u.maxHeight))
-	}
 	return nil
 }
 
@@ -310,6 +307,9 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	if !u.in.Replace {
 		options.SetMatchETagExcept("*")
 	}
+	if err := u.note(ctx, key, ""); err != nil {
+		return err
+	}
 	err := u.store.retry(ctx, u.at("save", key), u.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
@@ -379,6 +379,12 @@ func (u *upload) putOptions() minio.PutObjectOptions {
 	if u.object.Width > 0 {
 		p.UserMetadata[metaSize] = strconv.Itoa(u.object.Width) + "x" + strconv.Itoa(u.object.Height)
 	}
+	if u.object.Orientation > 0 {
+		p.UserMetadata[metaTurn] = strconv.Itoa(u.object.Orientation)
+	}
+	if u.object.Blurhash != "" {
+		p.UserMetadata[metaBlur] = url.PathEscape(u.object.Blurhash)
+	}
 	return p
 }
 
@@ -400,6 +406,9 @@ type meter struct {
 	max      int64
 	read     int64
 	progress func(int64)
+
+	frames        *frameCounter // nil: not counted
+	tooManyFrames func(frames int64) error
 }
 
 func (m *meter) Read(p []byte) (int, error) {
@@ -410,6 +419,9 @@ func (m *meter) Read(p []byte) (int, error) {
 	m.read += int64(n)
 	if m.read > m.max {
 		return 0, errTooLong
+	}
+	if refused := m.passed(p[:max(n, 0)]); refused != nil {
+		return 0, refused
 	}
 	if n > 0 && m.progress != nil {
 		m.progress(m.read)

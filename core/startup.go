@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,17 +107,77 @@ func (h *Startup) once(ctx context.Context) error {
 	return h.store.reconcile(ctx, h.store.Buckets())
 }
 
-// reconcile makes the buckets what they are declared to be.
+// mostLooks bounds how often a start looks whether what it changed has stayed so.
+const mostLooks = 6
+
+// reconcile makes the buckets what they are declared to be. What it changed it
+// looks at again: servers keep all settings of a bucket in one place, and MinIO
+// loses some where several processes write them at once. Who wrote last looks
+// last, so that in the end all is as declared.
 func (s *Store) reconcile(ctx context.Context, buckets []*Bucket) error {
-	plan, err := s.plan(ctx, buckets)
-	report, failed := s.Apply(ctx, plan)
+	var errs []error
+	for look := range mostLooks {
+		plan, err := s.plan(ctx, buckets)
+		report, failed := s.Apply(ctx, plan)
+		s.tell(ctx, report, look)
+		errs = append(errs, err, failed)
+		if buckets = s.changedIn(report, failing(err, failed)); len(buckets) == 0 {
+			return errors.Join(errs...)
+		}
+		if look > 0 && !pause(ctx, time.Duration(look)*rand.N(20*time.Millisecond)) { //nolint:gosec // to be out of step with others, not secret
+			return errors.Join(errs...)
+		}
+	}
+	// Nobody's fault: as when two versions of an app start that declare one bucket
+	// differently. The last to start decides.
+	s.config.Logger.WarnContext(ctx, "buckets are changed by someone else at the same time", "bucket", buckets[0].name)
+	return errors.Join(errs...)
+}
+
+// tell logs what an Apply did.
+func (s *Store) tell(ctx context.Context, report Report, look int) {
 	for _, d := range report.Unsupported {
-		s.config.Logger.WarnContext(ctx, "the storage does not implement what a bucket is declared to have", "bucket", d.Bucket, "aspect", string(d.Aspect))
+		if look == 0 {
+			s.config.Logger.WarnContext(ctx, "the storage does not implement what a bucket is declared to have", "bucket", d.Bucket, "aspect", string(d.Aspect))
+		}
 	}
 	for _, d := range report.Done {
 		s.config.Logger.InfoContext(ctx, "a bucket was corrected", "bucket", d.Bucket, "aspect", string(d.Aspect), "difference", d.Message)
 	}
-	return errors.Join(err, failed)
+}
+
+// changedIn returns the buckets that an Apply changed, but for those that failed.
+func (s *Store) changedIn(report Report, failed map[string]bool) []*Bucket {
+	names := map[string]bool{}
+	for _, d := range report.Done {
+		names[d.Bucket] = !failed[d.Bucket]
+	}
+	return slices.DeleteFunc(s.Buckets(), func(b *Bucket) bool { return !names[b.name] })
+}
+
+// failing returns the buckets that errors are about.
+func failing(errs ...error) map[string]bool {
+	names := map[string]bool{}
+	for _, err := range errs {
+		within(err, func(one error) {
+			if e, ok := one.(*Error); ok { //nolint:errorlint // each error of the tree is visited
+				names[e.Bucket] = true
+			}
+		})
+	}
+	return names
+}
+
+// pause waits, and says whether ctx has not ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // DriftError is what Err reports after a start that only checks: buckets are not

@@ -231,3 +231,39 @@ func TestAStartFailsInTimeWhereStorageDoesNotAnswer(t *testing.T) {
 		}
 	}
 }
+
+func TestDefaultAndStaticBucketsAreWhatTheyAreForTheReference(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	names := bucketNames(t, s, 3)
+	shared := []string{names[2]}
+	declare := func(change func(*core.Config)) *core.Store {
+		return openStoreOn(t, s, s.Endpoint, func(c *core.Config) { c.PrivateBuckets = shared }, change)
+	}
+	store := declare(func(c *core.Config) { c.DefaultBucket, c.StaticBucket = names[0], names[1] })
+	plain := declare(func(*core.Config) {})
+	if got := plain.Buckets(); len(got) != 1 || len(shared) != 1 {
+		t.Errorf("buckets of one storage are in another's settings: %d, %q", len(got), shared)
+	}
+	must(t, "start", store.Startup(core.StartupConfig{}).Start(t.Context()))
+	field := store.Field(core.FieldConfig{Name: "file"})
+	if field.Bucket().Name() != names[0] || store.Faults() != nil {
+		t.Errorf("a field that names no bucket is in %s, %v", field.Bucket().Name(), store.Faults())
+	}
+	for i, want := range map[int]int{0: http.StatusForbidden, 1: http.StatusOK, 2: http.StatusForbidden} {
+		save(t, store.Bucket(names[i]), "a.css", "content")
+		if got, _ := anonymous(t, http.MethodGet, s.URL()+"/"+names[i]+"/a.css"); got != want {
+			t.Errorf("an object of bucket %d is %d to a stranger, want %d", i, got, want)
+		}
+		if got, _ := anonymous(t, http.MethodGet, s.URL()+"/"+names[i]); got != http.StatusForbidden {
+			t.Errorf("the listing of bucket %d is %d to a stranger, want 403", i, got)
+		}
+	}
+	if d := store.Diagnose(t.Context(), core.DiagnoseOptions{Scope: core.IAMSetup}); !d.OK {
+		t.Error(report(d))
+	}
+	policy := mustPolicy(t, store, core.IAMRun)
+	if !policy.allows("s3:PutObject", "arn:aws:s3:::"+names[1]+"/a.css") || policy.allows("s3:GetBucketPolicy", "arn:aws:s3:::"+names[1]) {
+		t.Errorf("the policy is %s", policy.text(t))
+	}
+}

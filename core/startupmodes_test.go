@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -262,4 +263,83 @@ func TestEightDeclarationsInFullAtOnce(t *testing.T) {
 	last := declare()
 	settle(t, last) // finds out what the server lacks
 	wantSettled(t, last, recorder)
+}
+
+// refusing answers requests of one method as a server does that refuses them.
+func refusing(t *testing.T, s *s3test.Server, method string, status int, code string) func(*core.Config) {
+	r := s.Recorder(t)
+	r.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != method {
+			return false
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte("<Error><Code>" + code + "</Code></Error>"))
+		return true
+	})
+	return func(c *core.Config) { c.Endpoint = r.Endpoint() }
+}
+
+func TestEveryModeMeetsEveryFaultAsItSays(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	names := bucketNames(t, s, 1)
+	for name, c := range map[string]struct {
+		change  func(*core.Config)
+		kind    core.Kind // of what stands in the way
+		checked core.Kind // of what a check alone finds
+		says    string
+	}{
+		"the server down":             {func(c *core.Config) { c.Endpoint = "127.0.0.1:1" }, core.ErrUnavailable, core.ErrUnavailable, "runs and is reachable"},
+		"wrong keys":                  {func(c *core.Config) { c.SecretKey = "this is not the secret" }, core.ErrCredentials, core.ErrCredentials, "check the access key"},
+		"no permission to create":     {refusing(t, s, http.MethodPut, http.StatusForbidden, "AccessDenied"), core.ErrDenied, core.ErrConfig, "s3:CreateBucket"},
+		"another's, said when made":   {refusing(t, s, http.MethodPut, http.StatusConflict, "BucketAlreadyExists"), core.ErrDenied, core.ErrConfig, "belongs to someone else"},
+		"another's, as AWS says it":   {refusing(t, s, http.MethodGet, http.StatusForbidden, "AccessDenied"), core.ErrDenied, core.ErrDenied, "choose another name"},
+		"a name that is not possible": {func(*core.Config) {}, core.ErrConfig, core.ErrConfig, "Not A Bucket"},
+	} {
+		for _, mode := range []core.StartupMode{core.Require, core.Background, core.CheckOnly, core.Off} {
+			store := openStoreOn(t, s, s.Endpoint, func(c *core.Config) { c.PrivateBuckets, c.Attempts = names, 1 }, c.change)
+			if strings.HasPrefix(name, "a name") {
+				store.Declare(core.BucketConfig{Name: "Not A Bucket"})
+			}
+			hook := store.Startup(core.StartupConfig{Mode: mode, MaxWait: 10 * time.Millisecond})
+			err := hook.Start(t.Context())
+			switch faulty := strings.HasPrefix(name, "a name"); {
+			case faulty, mode == core.Require:
+				wantKind(t, name, err, c.kind)
+				wantKind(t, name+", ready", store.Ready(), core.ErrUnavailable)
+				if !strings.Contains(fmt.Sprint(err), c.says) {
+					t.Errorf("%s, mode %d: the error is %v, want %q in it", name, mode, err, c.says)
+				}
+			case mode == core.Background:
+				must(t, name, err)
+				eventually(t, "a failed try", func() bool { return hook.Err() != nil })
+				wantKind(t, name+", in the background", hook.Err(), c.kind)
+				wantKind(t, name+", ready", store.Ready(), core.ErrUnavailable)
+			case mode == core.CheckOnly:
+				must(t, name, err)
+				wantKind(t, name+", checked", hook.Err(), c.checked)
+			default:
+				must(t, name, errors.Join(err, hook.Err(), store.Ready()))
+			}
+			must(t, name+", stop", hook.Stop(t.Context()))
+		}
+	}
+}
+
+func TestABucketThatAUserHasNothingToDoWithIsSaid(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	if s.Engine != s3test.MinIO {
+		return // it has one account
+	}
+	mine, others := bucketNames(t, s, 1)[0], s.Bucket(t)
+	declared := func(c *core.Config) { c.PrivateBuckets = []string{mine} }
+	access, secret := s.User(t, mustPolicy(t, openStoreOn(t, s, s.Endpoint, declared), core.IAMSetup).text(t))
+	as := func(c *core.Config) { c.AccessKey, c.SecretKey = access, core.Secret(secret) }
+	must(t, "start with its own", openStoreOn(t, s, s.Endpoint, declared, as).Startup(core.StartupConfig{}).Start(t.Context()))
+	err := openStoreOn(t, s, s.Endpoint, as, func(c *core.Config) { c.PrivateBuckets = []string{others} }).Startup(core.StartupConfig{}).Start(t.Context())
+	wantKind(t, "start with another's", err, core.ErrDenied)
+	if !strings.Contains(err.Error(), "s3:GetBucketPolicy") || !strings.Contains(err.Error(), "choose another name") {
+		t.Errorf("the error is %v", err)
+	}
 }

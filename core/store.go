@@ -1,13 +1,16 @@
 package core
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -24,7 +27,11 @@ type Store struct {
 	urls      *urlCache
 
 	memory *memory
+	// decoding has one place: for who decodes an image.
+	decoding chan struct{}
+
 	keys   keyring
+	madeUp bool                     // the signing key, since none is configured
 	lacks  lacking                  // what the server does not implement
 	ready  atomic.Pointer[notReady] // nil where storage may be used
 
@@ -49,7 +56,10 @@ func Open(config Config) (*Store, error) {
 		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
 			"advice", "set SECRET_KEY to 32 or more random characters")
 	}
-	s := &Store{config: c, memory: newMemory(c.Memory, c.MemoryWait), buckets: map[string]*Bucket{}, fields: map[string]*Field{}}
+	s := &Store{
+		config: c, madeUp: len(config.SigningKeys) == 0, memory: newMemory(c.Memory, c.MemoryWait), decoding: make(chan struct{}, 1),
+		buckets: map[string]*Bucket{}, fields: map[string]*Field{},
+	}
 	if err := s.connect(); err != nil {
 		return nil, &Error{Kind: ErrConfig, Op: "open store", Err: err}
 	}
@@ -152,6 +162,19 @@ func (s *Store) Buckets() []*Bucket {
 	})
 	return out
 }
+
+// Fields returns the declared fields, sorted by bucket, model and name.
+func (s *Store) Fields() []*Field {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.SortedFunc(maps.Values(s.fields), func(a, b *Field) int {
+		return cmp.Or(cmp.Compare(a.config.Bucket, b.config.Bucket), cmp.Compare(a.config.Model, b.config.Model), cmp.Compare(a.config.Name, b.config.Name))
+	})
+}
+
+// TokenExpiry returns how long the Store's tokens live: a file may still find its
+// row for that long.
+func (s *Store) TokenExpiry() time.Duration { return s.config.TokenExpiry }
 
 // Faults reports every fault in the declarations of fields and buckets at once, as one error
 // of kind ErrConfig, or nil. Startup calls it, so that a faulty declaration

@@ -129,10 +129,10 @@ func (f *Field) payload(purpose byte, o Object, subject string, expires time.Tim
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height)} {
+	for _, n := range []int64{o.Size, int64(o.Width), int64(o.Height), int64(o.Orientation), int64(len(o.Blurhash))} {
 		b = binary.AppendUvarint(b, uint64(max(n, 0)))
 	}
-	return b
+	return append(b, o.Blurhash...)
 }
 
 // Verify checks a token that came from a client and returns what it stands for.
@@ -214,6 +214,7 @@ func (f *Field) decode(d *tokenDecoder) (t Token, err error) {
 	t.Subject = d.string()
 	t.Object.Size = int64(d.uvarint())
 	t.Object.Width, t.Object.Height = int(d.uvarint()), int(d.uvarint())
+	t.Object.Orientation, t.Object.Blurhash = int(d.uvarint()), d.string()
 	if d.failed {
 		return Token{}, errDamaged
 	}

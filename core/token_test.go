@@ -36,7 +36,7 @@ func tokenField(t testing.TB) *Field {
 func tokenObject() Object {
 	return Object{
 		Bucket: "avatars", Key: Key{"2026/ü &.png"}, Name: "my \"cat\" 😀.png", Size: 5*TiB - 1, Type: "image/png",
-		CRC32C: "ipE2qg==", Width: 640, Height: 480,
+		CRC32C: "ipE2qg==", Width: 640, Height: 480, Orientation: 6, Blurhash: "LEHV6nWB2yk8pyo0adR*.7kCMdnj",
 	}
 }
 

@@ -27,18 +27,22 @@ type Txn struct {
 	parent *Txn
 
 	mu           sync.Mutex
-	done         bool
+	ended        ending
 	rollbackOnly bool
 	commit       []func(context.Context) error
 	rollback     []func(context.Context) error
 	files        []*txnFile
+	deletions    []*deletion
 }
 
 // txnFile is a file that a transaction stored or claimed.
 type txnFile struct {
-	bucket string
-	key    Key
-	state  atomic.Int32
+	bucket    string
+	key       Key
+	upload    string // as Written.Upload
+	staged    bool
+	journaled bool // a Journal was told of it
+	state     atomic.Int32
 }
 
 // A file is open until it is kept or its transaction ends, whichever is first.
@@ -56,6 +60,15 @@ func (f *txnFile) keep() bool {
 // end says that the transaction has ended, and whether the file was not kept.
 func (f *txnFile) end() bool { return f.state.CompareAndSwap(fileOpen, fileEnded) }
 
+// ending is how a transaction ended.
+type ending uint8
+
+const (
+	notEnded ending = iota
+	committed
+	rolledBack
+)
+
 type txnKey struct{}
 
 // Begin opens a transaction and returns a context that carries it. Under a
@@ -64,6 +77,14 @@ type txnKey struct{}
 func Begin(ctx context.Context) (context.Context, *Txn) {
 	t := &Txn{}
 	return t.Begin(ctx, nil), t
+}
+
+// BeginAlone is Begin for a transaction that is not nested, whatever ctx carries:
+// for work that ends for itself, as a second database transaction of a request
+// whose files were committed with the first.
+func BeginAlone(ctx context.Context) (context.Context, *Txn) {
+	t := &Txn{ctx: ctx}
+	return (*txnContext)(t), t
 }
 
 // Begin opens t itself, a zero Txn, where its owner has a place for it: one
@@ -111,13 +132,21 @@ func TxnFrom(ctx context.Context) *Txn {
 // Commit commits the transaction ctx carries, if it carries one that has not
 // ended. A handler calls it once its row is stored, where more could fail before
 // the answer goes out: from then on the files stay (unless an outer transaction,
-// where there is one, rolls back), and a row never points at nothing.
+// where there is one, rolls back), and a row never points at nothing. ErrTxnDone
+// where it was rolled back before, as by a status of 400 that has been sent: the
+// row's file is gone, so the row has to go.
 func Commit(ctx context.Context) error {
 	t := TxnFrom(ctx)
-	if t == nil || t.Done() {
+	if t == nil || t.wasCommitted() {
 		return nil
 	}
 	return t.Commit(ctx)
+}
+
+func (t *Txn) wasCommitted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended == committed
 }
 
 // OnCommit adds work for after the commit: it runs in the order added. Returns
@@ -125,10 +154,28 @@ func Commit(ctx context.Context) error {
 func (t *Txn) OnCommit(work func(context.Context) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return errTxnDone()
 	}
 	t.commit = append(t.commit, work)
+	return nil
+}
+
+// delete has an object go at the commit.
+func (t *Txn) delete(b *Bucket, key Key) error {
+	d := &deletion{bucket: b.name, key: key}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != notEnded {
+		return errTxnDone()
+	}
+	t.deletions = append(t.deletions, d)
+	t.commit = append(t.commit, func(ctx context.Context) error {
+		if d.spared.Load() {
+			return nil
+		}
+		return b.remove(ctx, key)
+	})
 	return nil
 }
 
@@ -137,10 +184,21 @@ func (t *Txn) OnCommit(work func(context.Context) error) error {
 func (t *Txn) OnRollback(work func(context.Context) error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return errTxnDone()
 	}
 	t.rollback = append(t.rollback, work)
+	return nil
+}
+
+// onEnd adds work for either end, at once: the transaction may end meanwhile.
+func (t *Txn) onEnd(commit, rollback func(context.Context) error) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended != notEnded {
+		return errTxnDone()
+	}
+	t.commit, t.rollback = append(t.commit, commit), append(t.rollback, rollback)
 	return nil
 }
 
@@ -148,14 +206,14 @@ func (t *Txn) OnRollback(work func(context.Context) error) error {
 func (t *Txn) Done() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.done
+	return t.ended != notEnded
 }
 
 // Pending says whether the transaction is open and ending it has work to do.
 func (t *Txn) Pending() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.done && len(t.commit)+len(t.rollback) > 0
+	return t.ended == notEnded && len(t.commit)+len(t.rollback) > 0
 }
 
 // SetRollbackOnly decides that the transaction, whenever and however it ends,
@@ -190,7 +248,7 @@ func (t *Txn) Commit(ctx context.Context) error {
 	for _, f := range t.taken() {
 		f.end()
 	}
-	commit, _, ended := t.end()
+	commit, _, ended := t.end(committed)
 	if ended {
 		return errTxnDone()
 	}
@@ -202,16 +260,20 @@ func (t *Txn) Commit(ctx context.Context) error {
 func (t *Txn) handOver() error {
 	t.parent.mu.Lock()
 	defer t.parent.mu.Unlock()
-	if t.parent.done {
+	if t.parent.ended != notEnded {
 		return errTxnDone()
 	}
-	commit, rollback, ended := t.end()
+	commit, rollback, ended := t.end(committed)
 	if ended {
 		return errTxnDone()
 	}
 	t.parent.commit = append(t.parent.commit, commit...)
 	t.parent.rollback = append(t.parent.rollback, rollback...)
-	t.parent.files = append(t.parent.files, t.taken()...)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.parent.deletions = append(t.parent.deletions, t.deletions...)
+	t.deletions = nil
+	t.parent.files = append(t.parent.files, t.files...)
 	return nil
 }
 
@@ -223,8 +285,7 @@ func (t *Txn) taken() []*txnFile {
 }
 
 // took notes a file that the transaction stored or claimed.
-func (t *Txn) took(bucket string, key Key) *txnFile {
-	f := &txnFile{bucket: bucket, key: key}
+func (t *Txn) took(f *txnFile) *txnFile {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.files = append(t.files, f)
@@ -249,7 +310,7 @@ func (t *Txn) file(bucket string, key Key) *txnFile {
 // deferred. Pass a context that has not ended (context.WithoutCancel): a
 // rollback often follows a cancellation.
 func (t *Txn) Rollback(ctx context.Context) error {
-	_, rollback, ended := t.end()
+	_, rollback, ended := t.end(rolledBack)
 	if ended {
 		return nil
 	}
@@ -260,13 +321,13 @@ func (t *Txn) Rollback(ctx context.Context) error {
 }
 
 // end takes the work out, and says whether the transaction had ended before.
-func (t *Txn) end() (commit, rollback []func(context.Context) error, ended bool) {
+func (t *Txn) end(how ending) (commit, rollback []func(context.Context) error, before bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.done {
+	if t.ended != notEnded {
 		return nil, nil, true
 	}
-	t.done = true
+	t.ended = how
 	commit, rollback = t.commit, t.rollback
 	t.commit, t.rollback = nil, nil
 	return commit, rollback, false

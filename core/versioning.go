@@ -86,6 +86,9 @@ func (in *inspection) objectLock(ctx context.Context) ([]step, error) {
 	if have == want {
 		return nil, nil
 	}
+	if !have.Enabled && isCommunityMinIO(in.server) && !in.bucket.declared.requires(AspectObjectLock) {
+		return nil, errNotImplemented // it locks buckets when they are made, and not later
+	}
 	config = lockXML{XMLNS: xmlNamespace, Enabled: "Enabled"}
 	if r := want.Retention; r != (DefaultRetention{}) {
 		config.Rule = &lockRule{lockRetention{string(r.Mode), r.Days, r.Years}}

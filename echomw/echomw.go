@@ -77,7 +77,13 @@ func (config Config) serve(c echo.Context, next echo.HandlerFunc) error {
 	exchange := &nethttp.Exchange{}
 	response, request := c.Response(), c.Request()
 	writer := response.Writer
-	defer func() { response.Writer = writer; c.SetRequest(request) }()
+	defer func() {
+		if request.MultipartForm == nil { // middleware inside us made requests of its own
+			request.MultipartForm = c.Request().MultipartForm // net/http removes its temporary files
+		}
+		response.Writer = writer
+		c.SetRequest(request)
+	}()
 	defer exchange.Finish()
 	c.SetRequest(config.HTTP.Begin(exchange, request))
 	response.Writer = exchange.Writer(writer)
@@ -85,6 +91,7 @@ func (config Config) serve(c echo.Context, next echo.HandlerFunc) error {
 	if err != nil {
 		err = ours(err)
 		c.Error(err)
+		exchange.Answer(http.StatusInternalServerError) // unless the error handler wrote a status
 	}
 	return err
 }

@@ -2,9 +2,11 @@ package echomw
 
 import (
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/go-playground/validator/v10"
 	"github.com/labstack/echo/v4"
@@ -19,7 +21,7 @@ import (
 // gets the status it has everywhere in this library: 422 for a value that does
 // not fit its field.
 func HTTPError(err error) *echo.HTTPError {
-	p := problem(err)
+	p := problem(nil, err)
 	return echo.NewHTTPError(p.Status, p).SetInternal(err)
 }
 
@@ -33,19 +35,29 @@ func ours(err error) error {
 	return HTTPError(err)
 }
 
-// ofBinder says whether an error is the 400 that Echo's binder makes of another.
+// ofBinder says whether an error is the 400 that Echo's binder makes of another: by
+// the words it has for it, and the kinds a file field has when it is filled. An app
+// may wrap errors of ours in a 400 of its own.
 func ofBinder(err *echo.HTTPError) bool {
 	if err.Code != http.StatusBadRequest || err.Internal == nil {
 		return false
 	}
+	message, _ := err.Message.(string)
 	switch err.Internal.(type) { //nolint:errorlint // Echo words these itself, and wraps nothing
-	case *json.UnmarshalTypeError, *json.SyntaxError:
-		return true
+	case *json.UnmarshalTypeError:
+		return strings.HasPrefix(message, "Unmarshal type error:")
+	case *json.SyntaxError, *xml.SyntaxError:
+		return strings.HasPrefix(message, "Syntax error:")
 	}
-	return err.Message == err.Internal.Error()
+	switch core.KindOf(err.Internal) {
+	case 0, core.ErrToken, core.ErrTooMany, core.ErrConfig:
+		return message == err.Internal.Error()
+	}
+	return false
 }
 
-func problem(err error) core.Problem {
+// problem is what a client may see of an error. r is the request, or nil.
+func problem(r *http.Request, err error) core.Problem {
 	var echos *echo.HTTPError
 	if !errors.As(err, &echos) {
 		return core.ProblemOf(validation.Errors(err, nil))
@@ -54,9 +66,9 @@ func problem(err error) core.Problem {
 		return p
 	}
 	if ofBinder(echos) {
-		return core.ProblemOf(nethttp.BindError(echos.Internal))
+		return core.ProblemOf(nethttp.BindError(r, echos.Internal))
 	}
-	if echos.Code == http.StatusUnsupportedMediaType && echos.Message == echo.ErrUnsupportedMediaType.Message { // from Echo's binder
+	if echos == echo.ErrUnsupportedMediaType { // the very one is what Echo's binder returns
 		return core.ProblemOf(&core.Error{Kind: core.ErrType, Op: "bind", Err: err, Detail: "the body is neither a form nor JSON"})
 	}
 	p := core.Problem{Type: "about:blank", Title: http.StatusText(echos.Code), Status: echos.Code}
@@ -70,7 +82,7 @@ func problem(err error) core.Problem {
 // Echo's HTTPErrorHandler.
 func ErrorHandler(err error, c echo.Context) {
 	if !c.Response().Committed {
-		nethttp.WriteProblem(c.Response(), c.Request(), problem(err))
+		nethttp.WriteProblem(c.Response(), c.Request(), problem(c.Request(), err))
 	}
 }
 

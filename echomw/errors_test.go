@@ -15,6 +15,7 @@ import (
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/echomw"
 	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/internal/s3test"
 )
 
 // offline is a store whose storage nobody asks.
@@ -42,12 +43,16 @@ type album struct {
 }
 
 func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest // one field for the package
-	store := offline(t)
-	picture = store.Field(core.FieldConfig{Name: "picture", Bucket: "pictures"})
-	object := core.Object{Bucket: "pictures", Key: key(t, "a.png"), Name: "a.png", Size: 10}
-	good := picture.Sign(object, "")
-	object.Size = 2000
-	large := picture.Sign(object, "")
+	s := s3test.Start(t)
+	store, err := core.Open(core.Config{
+		Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: core.Secret(s.SecretKey), Region: s.Region,
+		SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture = store.Field(core.FieldConfig{Name: "picture", Bucket: s.Bucket(t)})
+	good, large := stored(t, picture, 10), stored(t, picture, 2000)
 
 	e := echo.New()
 	e.HTTPErrorHandler = echomw.ErrorHandler
@@ -68,6 +73,14 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 	e.GET("/no", func(echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, "not like this").SetInternal(core.ErrNotFound)
 	})
+	e.GET("/outage", func(echo.Context) error {
+		err := &core.Error{Kind: core.ErrUnavailable, Op: "open"}
+		return echo.NewHTTPError(http.StatusBadRequest, err.Error()).SetInternal(err)
+	})
+	e.GET("/cache", func(echo.Context) error {
+		return echo.NewHTTPError(http.StatusBadRequest, "the cache is broken").SetInternal(&json.UnmarshalTypeError{Field: "cached"})
+	})
+	e.GET("/type", func(echo.Context) error { return echo.NewHTTPError(http.StatusUnsupportedMediaType) })
 	e.GET("/plain", func(echo.Context) error { return errors.New("a secret") })
 	e.GET("/taken", func(echo.Context) error {
 		return &core.Error{Kind: core.ErrTaken, Field: "title", Detail: "There is one already."}
@@ -87,6 +100,9 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 		{"an error of Echo's", "GET", "/own", "", 418, ""},
 		{"a 415 of the app's", "GET", "/png", "", 415, ""},
 		{"a 400 of the app's about something missing", "GET", "/no", "", 400, ""},
+		{"a 400 of the app's about an outage", "GET", "/outage", "", 400, ""},
+		{"a 400 of the app's about JSON of its own", "GET", "/cache", "", 400, ""},
+		{"a 415 of the app's without a word", "GET", "/type", "", 415, ""},
 		{"an error of the app's", "GET", "/plain", "", 500, ""},
 		{"no such route", "GET", "/missing", "", 404, ""},
 		{"another method", "PUT", "/albums", "", 405, ""},
@@ -113,6 +129,9 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 			if got := strings.Join(faults, ", "); got != c.faults {
 				t.Errorf("the faults are %q, want %q", got, c.faults)
 			}
+			if own := strings.Contains(c.name, "of the app's ") || c.name == "a 415 of the app's"; own && p.Type != "about:blank" {
+				t.Errorf("the app's own error is answered as %s, want it left alone", p.Type)
+			}
 			if strings.Contains(w.Body.String(), "secret") {
 				t.Errorf("the answer tells what is none of the client's business: %s", w.Body)
 			}
@@ -120,13 +139,14 @@ func TestEveryErrorIsAnsweredAsAProblem(t *testing.T) { //nolint:paralleltest //
 	}
 }
 
-func key(t testing.TB, s string) core.Key {
+// stored stores a file and returns its token.
+func stored(t testing.TB, field *core.Field, size int) string {
 	t.Helper()
-	k, err := core.ParseKey(s)
+	o, err := field.Save(t.Context(), core.Upload{Body: strings.NewReader(strings.Repeat("x", size)), Name: "a.png"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k
+	return field.Sign(o, "")
 }
 
 func TestAFaultyConfigIsReportedAtTheStart(t *testing.T) {
@@ -192,5 +212,23 @@ func TestRoutesThatNeedStorageWaitForIt(t *testing.T) {
 		if w.Code != want || (want == 503) != (w.Header().Get("Retry-After") != "") {
 			t.Errorf("%s is answered %d, Retry-After %q, want %d", path, w.Code, w.Header().Get("Retry-After"), want)
 		}
+	}
+}
+
+func TestAFailedRequestThatNobodyAnsweredRollsBack(t *testing.T) {
+	t.Parallel()
+	rolledBack := false
+	e := echo.New()
+	e.HTTPErrorHandler = func(error, echo.Context) {} // forgets to answer
+	e.Use(echomw.New(offline(t)))
+	e.POST("/", func(c echo.Context) error {
+		if err := echomw.Txn(c).OnRollback(func(context.Context) error { rolledBack = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		return errors.New("no row")
+	})
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
+	if !rolledBack {
+		t.Error("the transaction was committed, want it rolled back")
 	}
 }

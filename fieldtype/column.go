@@ -1,12 +1,11 @@
 package fieldtype
 
 import (
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/filefield/filefield/core"
 )
@@ -21,70 +20,38 @@ const (
 	documentVersion = 1
 )
 
-// document is a file in a column. Its names are short, since it is stored once
-// per row.
-type document struct {
-	Version int    `json:"v"`
-	Bucket  string `json:"bucket,omitempty"`
-	Key     string `json:"key"`
-	Name    string `json:"name,omitempty"`
-	Size    int64  `json:"size"`
-	Type    string `json:"type,omitempty"`
-	CRC32C  string `json:"crc32c,omitempty"`
-	Width   int    `json:"w,omitempty"`
-	Height  int    `json:"h,omitempty"`
-}
-
 // encodeColumn writes an object in the form the field has chosen. A key that
 // would be read as something else is written as a document whatever the form.
-func encodeColumn(o core.Object, form core.Column) (string, error) {
-	key := o.Key.String()
-	if form == core.ColumnKey && !isDocument(key) && !isOtherJSON(key) {
+func encodeColumn(o core.Object, form core.Column) (driver.Value, error) {
+	if key := o.Key.String(); form == core.ColumnKey && !isDocument(key) && !isOtherJSON(key) {
 		return key, nil
 	}
-	return encodeDocument(o)
-}
-
-func encodeDocument(o core.Object) (string, error) {
-	return encodeJSON(document{
-		Version: documentVersion, Key: o.Key.String(), Name: o.Name, Size: o.Size,
-		Type: o.Type, CRC32C: o.CRC32C, Width: o.Width, Height: o.Height,
-	}, maxColumnBytes)
-}
-
-// encodeJSON writes what Scan can read again. A column is no web page: "&" and
-// "<" stay as they are.
-func encodeJSON(v any, limit int) (string, error) {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return "", err
+	var space [2048]byte
+	b := appendDocument(space[:0], o)
+	if len(b) > maxColumnBytes {
+		return nil, errTooLong(len(b), maxColumnBytes)
 	}
-	text := strings.TrimSuffix(b.String(), "\n")
-	if len(text) > limit {
-		return "", errTooLong(len(text), limit)
-	}
-	return text, nil
+	return boxedText(b), nil
 }
 
 // decodeColumn reads a document or a bare key.
-func decodeColumn(text, bucket string) (core.Object, error) {
-	if len(text) > maxColumnBytes {
-		return core.Object{}, errTooLong(len(text), maxColumnBytes)
+func decodeColumn[T text](value T, bucket string) (core.Object, error) {
+	if len(value) > maxColumnBytes {
+		return core.Object{}, errTooLong(len(value), maxColumnBytes)
 	}
-	switch {
-	case isDocument(text):
-		return decodeDocument(text, bucket)
-	case isOtherJSON(text):
+	if isDocument(value) {
+		return decodeDocument(value, bucket)
+	}
+	key := string(value)
+	if isOtherJSON(key) {
 		return core.Object{}, errors.New("the value is JSON, but no file's")
 	}
-	return decodeKey(text, bucket)
+	return decodeKey(key, bucket)
 }
 
 // isDocument tells a document from a key. A document that was cut off still
 // counts as one, so that it is not read as a key.
-func isDocument(text string) bool { return strings.HasPrefix(text, "{") }
+func isDocument[T text](value T) bool { return len(value) > 0 && value[0] == '{' }
 
 // isOtherJSON tells a list of files and a quoted key from a bare key: a column
 // of another kind must not be read as a key.
@@ -101,96 +68,75 @@ func decodeKey(text, bucket string) (core.Object, error) {
 	return core.Object{Bucket: bucket, Key: key, Name: key.Base()}, nil
 }
 
-func decodeDocument(text, bucket string) (core.Object, error) {
-	var d document
-	if err := decodeStrictly(text, &d); err != nil {
-		return core.Object{}, err
+func decodeDocument[T text](value T, bucket string) (core.Object, error) {
+	r := reader[T]{from: value}
+	d, err := r.document()
+	if err == nil {
+		err = r.ended()
 	}
-	if d.Version != documentVersion {
-		return core.Object{}, fmt.Errorf("version %d of the column's document is unknown", d.Version)
-	}
-	if d.Bucket != "" && d.Bucket != bucket {
-		return core.Object{}, errors.New("the document names another bucket")
-	}
-	key, err := core.ParseKey(d.Key)
 	if err != nil {
 		return core.Object{}, err
 	}
-	if d.Size < 0 || d.Width < 0 || d.Height < 0 {
-		return core.Object{}, errors.New("the document has negative sizes")
-	}
-	return core.Object{
-		Bucket: bucket, Key: key, Name: d.Name, Size: d.Size, Type: d.Type,
-		CRC32C: d.CRC32C, Width: d.Width, Height: d.Height,
-	}, nil
+	return r.object(d, bucket)
 }
 
 // decodeList reads an array of documents and keys.
-func decodeList(text, bucket string) ([]core.Object, error) {
-	if len(text) > maxListBytes {
-		return nil, errTooLong(len(text), maxListBytes)
+func decodeList[T text](value T, bucket string) (objects []core.Object, err error) {
+	if len(value) > maxListBytes {
+		return nil, errTooLong(len(value), maxListBytes)
 	}
-	if !strings.HasPrefix(text, "[") {
+	r := reader[T]{from: value}
+	return r.list(bucket)
+}
+
+// list reads an array of documents and keys, and counts the documents.
+func (r *reader[T]) list(bucket string) (objects []core.Object, err error) {
+	if !isList(r.from) || !r.takes('[') {
 		return nil, errors.New("the value is not a JSON array of files")
 	}
-	var list []json.RawMessage
-	if err := decodeStrictly(text, &list); err != nil {
-		return nil, err
-	}
-	objects := make([]core.Object, 0, len(list))
-	for i, element := range list {
-		o, err := decodeElement(string(element), bucket)
+	for more := !r.takes(']'); more; {
+		o, err := r.element(bucket)
 		if err != nil {
-			return nil, fmt.Errorf("file %d: %w", i, err)
+			return nil, fmt.Errorf("file %d: %w", len(objects), err)
 		}
 		objects = append(objects, o)
+		if more = r.takes(','); !more && !r.takes(']') {
+			return nil, errNotJSON
+		}
 	}
-	return objects, nil
+	return objects, r.ended()
 }
 
-func decodeElement(text, bucket string) (core.Object, error) {
-	if len(text) > maxColumnBytes {
-		return core.Object{}, errTooLong(len(text), maxColumnBytes)
+func isList[T text](value T) bool { return len(value) > 0 && value[0] == '[' }
+
+// element reads a file of an array.
+func (r *reader[T]) element(bucket string) (core.Object, error) {
+	r.space()
+	start := r.at
+	if r.at < len(r.from) && r.from[r.at] == '{' {
+		d, err := r.document()
+		if err != nil {
+			return core.Object{}, err
+		}
+		r.documents++
+		if size := r.at - start; size > maxColumnBytes {
+			return core.Object{}, errTooLong(size, maxColumnBytes)
+		}
+		return r.object(d, bucket)
 	}
-	if isDocument(text) {
-		return decodeDocument(text, bucket)
-	}
-	var key *string
-	if err := json.Unmarshal([]byte(text), &key); err != nil || key == nil {
+	s, err := r.quoted()
+	if err != nil {
 		return core.Object{}, errors.New("the value is neither a document nor a key")
 	}
-	return decodeKey(*key, bucket)
-}
-
-// decodeStrictly refuses what json.Unmarshal lets pass: members this version
-// does not know, and bytes that are not UTF-8, which it would replace and so
-// turn one key into another.
-func decodeStrictly(text string, into any) error {
-	if !utf8.ValidString(text) {
-		return errors.New("the value is not UTF-8")
+	if size := s.to - s.from; size > maxColumnBytes {
+		return core.Object{}, errTooLong(size, maxColumnBytes)
 	}
-	d := json.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("the value is not JSON as this field writes it: %w", err)
+	var key strings.Builder
+	key.Grow(s.to - s.from)
+	if err := r.unescape(&key, s); err != nil {
+		return core.Object{}, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the value's JSON is followed by more")
-	}
-	return nil
-}
-
-// columnText returns the text of what a driver hands to Scan, copied; "" is NULL.
-func columnText(src any) (string, error) {
-	switch v := src.(type) {
-	case nil:
-		return "", nil
-	case string:
-		return v, nil
-	case []byte:
-		return string(v), nil
-	}
-	return "", fmt.Errorf("the column holds a %T, neither text nor bytes", src)
+	return decodeKey(key.String(), bucket)
 }
 
 func errTooLong(size, limit int) error {

@@ -3,6 +3,7 @@ package fieldtype_test
 import (
 	"database/sql"
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -168,6 +169,19 @@ func TestAColumnThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
 		"a negative width":             `{"v":1,"key":"a.png","size":1,"w":-1}`,
 		"a negative height":            `{"v":1,"key":"a.png","size":1,"h":-1}`,
 		"an unknown member":            `{"v":1,"key":"a.png","size":1,"url":"http://storage.example/"}`,
+		"a member twice":               `{"v":1,"key":"a.png","key":"b.png","size":1}`,
+		"a member in another case":     `{"v":1,"Key":"a.png","size":1}`,
+		"an escaped member":            `{"v":1,"\u006bey":"a.png","size":1}`,
+		"half a character":             `{"v":1,"key":"a\ud83d.png","size":1}`,
+		"the other half":               `{"v":1,"key":"a\ude00\ud83d.png","size":1}`,
+		"half of an escape":            `{"v":1,"key":"a\u00e","size":1}`,
+		"an unknown escape":            `{"v":1,"key":"a\x41","size":1}`,
+		"a character over two strings": "{\"v\":1,\"key\":\"a\xc3\",\"name\":\"\xa9\",\"size\":1}",
+		"a line end in a string":       "{\"v\":1,\"key\":\"a\n\",\"size\":1}",
+		"a key of null":                `{"v":1,"key":null,"size":1}`,
+		"an orientation of 9":          `{"v":1,"key":"a.png","size":1,"o":9}`,
+		"a number with a nought":       `{"v":01,"key":"a.png","size":1}`,
+		"a comma too many":             `{"v":1,"key":"a.png",}`,
 		"a document and more":          `{"v":1,"key":"a.png","size":1}{"v":1}`,
 		"a document and text":          `{"v":1,"key":"a.png","size":1} x`,
 		"a document cut off":           catDocument[:len(catDocument)/2],
@@ -268,6 +282,8 @@ func TestEveryAttributeOfADocumentComesBack(t *testing.T) {
 		func(o *core.Object) { o.CRC32C = "" },
 		func(o *core.Object) { o.Width, o.Height = 0, 0 },
 		func(o *core.Object) { o.Width = 1 << 30 },
+		func(o *core.Object) { o.Orientation, o.Blurhash = 6, "LEHV6nWB2yk8pyo0adR*.7kCMdnj" },
+		func(o *core.Object) { o.Name = "\x00\x01\b\f\n\r\t\x1f\x7f\"\\/\u2028\u2029\U0001F600" },
 		func(o *core.Object) { o.Key = mustKey(t, strings.Repeat("<>&/", 255)+"end") },
 	} {
 		o := full
@@ -319,12 +335,61 @@ func TestWhatCouldNotBeReadAgainIsNotWritten(t *testing.T) {
 func TestGORMTakesATextColumn(t *testing.T) {
 	t.Parallel()
 	for _, v := range []interface{ GormDataType() string }{
-		fieldtype.File[photo]{}, &fieldtype.File[photo]{}, fieldtype.Files[photo](nil), &fieldtype.Files[photo]{}, photoFile{},
+		fieldtype.File[photo]{},
+		&fieldtype.File[photo]{}, fieldtype.Files[photo](nil), &fieldtype.Files[photo]{},
+		photoFile{},
+		fieldtype.Image[photo]{},
+		fieldtype.File[scan]{},
+		fieldtype.File[undeclared]{},
 	} {
 		if got := v.GormDataType(); got != "text" {
 			t.Errorf("%T: got %q, want %q", v, got, "text")
 		}
 	}
+}
+
+func TestGORMTakesAColumnOfJSONBWhereTheFieldSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, v := range []interface{ GormDataType() string }{fieldtype.File[portrait]{}, fieldtype.Image[portrait]{}, fieldtype.Files[portrait]{}} {
+		if got := v.GormDataType(); got != "jsonb" {
+			t.Errorf("%T: got %q, want jsonb", v, got)
+		}
+	}
+	mustEqual(t, "value", mustValue(t, fieldtype.Of[portrait](cat(t, "photos"))), driver.Value(catDocument))
+}
+
+// FuzzDocument holds what is read in place against encoding/json: whatever is
+// taken, it has to read the same.
+func FuzzDocument(f *testing.F) {
+	f.Add(catDocument)
+	f.Add(`{"v":1,"key":"a\u00e9\ud83d\ude00\/\"","name":null,"size":-0,"w":7,"h":5,"o":8,"blur":"x","bucket":"photos"}`)
+	f.Fuzz(func(t *testing.T, column string) {
+		var ours, bytewise fieldtype.File[photo]
+		err := ours.Scan(column)
+		if errBytes := bytewise.Scan([]byte(column)); (err == nil) != (errBytes == nil) {
+			t.Fatalf("%q: as text %v, as bytes %v", column, err, errBytes)
+		}
+		mustEqual(t, "as bytes", bytewise, ours)
+		if err != nil || !strings.HasPrefix(column, "{") {
+			return
+		}
+		var d struct {
+			V, Size, W, H, O              int64
+			Bucket, Key, Name, Type, Blur string
+			CRC32C                        string `json:"crc32c"`
+		}
+		if err := json.Unmarshal([]byte(column), &d); err != nil {
+			t.Fatalf("%q is taken, and encoding/json says %v", column, err)
+		}
+		o := ours.Object()
+		mustEqual(t, column,
+			[]any{o.Key.String(), o.Name, o.Size, o.Type, o.CRC32C, int64(o.Width), int64(o.Height), int64(o.Orientation), o.Blurhash},
+			[]any{d.Key, d.Name, d.Size, d.Type, d.CRC32C, d.W, d.H, d.O, d.Blur})
+		value := mustValue(t, ours).(string)
+		if !json.Valid([]byte(value)) {
+			t.Fatalf("%q is no JSON", value)
+		}
+	})
 }
 
 func FuzzScan(f *testing.F) {
@@ -387,7 +452,7 @@ func BenchmarkScanKey(b *testing.B)      { benchmarkScan[scan](b, "2026/h5zl3x7q
 
 func benchmarkScan[S fieldtype.Spec](b *testing.B, column string) {
 	b.Helper()
-	src := []byte(column)
+	var src any = []byte(column) // as a driver hands it over
 	var f fieldtype.File[S]
 	b.ReportAllocs()
 	for b.Loop() {
@@ -398,7 +463,7 @@ func benchmarkScan[S fieldtype.Spec](b *testing.B, column string) {
 }
 
 func BenchmarkScanTwentyDocuments(b *testing.B) {
-	src := []byte("[" + strings.Repeat(catDocument+",", 19) + catDocument + "]")
+	var src any = []byte("[" + strings.Repeat(catDocument+",", 19) + catDocument + "]")
 	var l fieldtype.Files[photo]
 	b.ReportAllocs()
 	for b.Loop() {

@@ -17,4 +17,8 @@
 // this very field. In a column it is a small JSON document, or the bare key as
 // Django writes it, as the field declares; both are always read. In a response
 // it is an object with a URL.
+//
+// Image is a File that is an image, with its format and orientation; Files are
+// several in order. MigrateColumn brings a column from one form to the other. More
+// stands in docs/columns.md and docs/images.md.
 package fieldtype

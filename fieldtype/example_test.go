@@ -2,9 +2,11 @@ package fieldtype_test
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html/template"
 	"io"
 	"log"
 	"os"
@@ -178,6 +180,58 @@ func ExampleFile_Delete() {
 	// Output:
 	// UPDATE books SET cover = <nil>
 	// <nil>
+}
+
+// Portrait has an image of the same field.
+type Portrait struct {
+	Picture fieldtype.Image[Cover] `json:"picture"`
+}
+
+func ExampleImage() {
+	// A photo that was taken upright: its pixels are stored on their side.
+	var p Portrait
+	if err := p.Picture.Scan(`{"v":1,"key":"2026/zoe.jpg","name":"zoe.jpg","size":9,"type":"image/jpeg","w":640,"h":480,"o":6}`); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(p.Picture.Format(), p.Picture.Width(), p.Picture.Height(), p.Picture.Orientation())
+
+	response, err := json.Marshal(p)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(string(response))
+	// Output:
+	// jpeg 480 640 6
+	// {"picture":{"name":"zoe.jpg","type":"image/jpeg","size":9,"url":"https://files.example/covers/2026/zoe.jpg","width":480,"height":640}}
+}
+
+func ExampleFile_Href() {
+	page := template.Must(template.New("page").Parse(`<img src="{{.Cover.Href}}" alt="{{.Cover}}">` + "\n"))
+	book := Book{Title: "Cats"}
+	if err := book.Cover.Scan("2026/a cat.png"); err != nil {
+		log.Fatal(err)
+	}
+	if err := page.Execute(os.Stdout, book); err != nil {
+		log.Fatal(err)
+	}
+	// Output: <img src="https://files.example/covers/2026/a%20cat.png" alt="a cat.png">
+}
+
+func ExampleMigrateColumn() {
+	// toDocuments turns the keys that Django wrote into documents, with what storage
+	// knows of the files.
+	toDocuments := func(ctx context.Context, db *sql.DB) error {
+		report, err := fieldtype.MigrateColumn(ctx, db, fieldtype.ColumnMigration{
+			Field: covers, Dialect: fieldtype.PostgreSQL, Table: "books", Column: "cover", Fill: fieldtype.FillHead,
+		})
+		if err != nil {
+			return fmt.Errorf("%w; go on after %v", err, report.Last)
+		}
+		fmt.Println(report.Converted, "converted,", len(report.Missing), "without an object,", len(report.Refused), "to look at")
+		return nil
+	}
+	_ = toDocuments
+	// Output:
 }
 
 func ExampleFiles() {

@@ -67,18 +67,25 @@ func (f File[S]) stored(op string) (*core.Field, error) {
 	if err != nil {
 		return nil, err
 	}
+	elsewhere := f.object.Bucket != "" && f.object.Bucket != field.Bucket().Name()
+	if f.IsZero() || f.unclaimed() || elsewhere {
+		return nil, f.unusable(op, field)
+	}
+	return field, nil
+}
+
+// unusable says why stored refuses the file.
+func (f File[S]) unusable(op string, field *core.Field) error {
 	e := &core.Error{Op: op, Field: field.Name()}
-	switch bucket := field.Bucket().Name(); {
+	switch {
 	case f.IsZero():
 		e.Kind, e.Err = core.ErrNotFound, errNoFile
 	case f.unclaimed():
 		e.Kind, e.Advice = core.ErrToken, "the token has to be claimed first: mount Uploads on the route, or call Claim with the request's context"
-	case f.object.Bucket != "" && f.object.Bucket != bucket:
-		e.Kind, e.Err = core.ErrConfig, fmt.Errorf("the file lies in bucket %q, the field's files in %q", f.object.Bucket, bucket)
 	default:
-		return field, nil
+		e.Kind, e.Err = core.ErrConfig, fmt.Errorf("the file lies in bucket %q, the field's files in %q", f.object.Bucket, field.Bucket().Name())
 	}
-	return nil, e
+	return e
 }
 
 // IsZero says that there is no file.
@@ -109,11 +116,22 @@ func (f File[S]) Size() int64 { return f.object.Size }
 // Type returns the media type, by content.
 func (f File[S]) Type() string { return f.object.Type }
 
-// Width returns an image's width in pixels, or 0.
-func (f File[S]) Width() int { return f.object.Width }
+// Width returns an image's width in pixels as it is looked at, which for one that
+// its orientation turns is the stored height (core.Object.Displayed), or 0.
+func (f File[S]) Width() int {
+	w, _ := f.object.Displayed()
+	return w
+}
 
-// Height returns an image's height in pixels, or 0.
-func (f File[S]) Height() int { return f.object.Height }
+// Height returns an image's height in pixels as it is looked at, or 0: see Width.
+func (f File[S]) Height() int {
+	_, h := f.object.Displayed()
+	return h
+}
+
+// Equal tells whether both stand for the same object, or neither for any. What
+// else is known of it does not count.
+func (f File[S]) Equal(other File[S]) bool { return f.object.Key == other.object.Key }
 
 // String returns the original file name, for templates and logs.
 func (f File[S]) String() string { return f.object.Name }
@@ -130,20 +148,35 @@ func (f File[S]) LogValue() slog.Value {
 		slog.Int64("size", f.object.Size), slog.String("type", f.object.Type))
 }
 
-// URL returns where a browser gets the file; "" for no file. It asks storage
-// nothing.
+// Href is URL for templates, which have no context to give: <img
+// src="{{.Avatar.Href}}">. Signing does not block.
+func (f File[S]) Href() (string, error) { return f.URL(context.Background()) }
+
+// MarshalText writes the URL, as responses in XML, CSV or YAML show a file; empty
+// for no file. As with JSON, it is not what UnmarshalText takes, which is a token.
+func (f File[S]) MarshalText() ([]byte, error) {
+	u, err := f.Href()
+	return []byte(u), err
+}
+
+// URL returns where a browser gets the file. For no file it is the field's
+// DefaultURL, or "". It asks storage nothing.
 func (f File[S]) URL(ctx context.Context) (string, error) {
 	return f.url(ctx, core.URLOptions{})
 }
 
-// DownloadURL is URL for a link that saves the file under its original name.
+// DownloadURL is URL for a link that saves the file under its original name; ""
+// for no file.
 func (f File[S]) DownloadURL(ctx context.Context) (string, error) {
+	if f.IsZero() {
+		return "", nil
+	}
 	return f.url(ctx, core.URLOptions{Disposition: core.Attachment, Name: f.object.Name})
 }
 
 func (f File[S]) url(ctx context.Context, options core.URLOptions) (string, error) {
 	if f.IsZero() {
-		return "", nil
+		return defaultURL[S](), nil
 	}
 	field, err := f.stored("url")
 	if err != nil {
@@ -167,7 +200,8 @@ func (f File[S]) Open(ctx context.Context) (*core.File, error) {
 }
 
 // Stat asks storage about the file and keeps the answer; a name that storage
-// does not know stays. ErrNotFound for no file.
+// does not know stays, and so do an image's dimensions if its size is the same.
+// ErrNotFound for no file.
 func (f *File[S]) Stat(ctx context.Context) error {
 	field, err := f.stored("stat")
 	if err != nil {
@@ -179,6 +213,9 @@ func (f *File[S]) Stat(ctx context.Context) error {
 	}
 	if f.object.Name != "" && o.Name == o.Key.Base() {
 		o.Name = f.object.Name
+	}
+	if o.Width == 0 && o.Size == f.object.Size { // another program's, which a migration measured
+		o.Width, o.Height, o.Orientation, o.Blurhash = f.object.Width, f.object.Height, f.object.Orientation, f.object.Blurhash
 	}
 	f.object = o
 	return nil
@@ -309,28 +346,57 @@ func (f *File[S]) UnmarshalJSON(data []byte) error {
 	return f.UnmarshalParam(*token)
 }
 
-// shown is a file in a response.
-type shown struct {
-	Name   string `json:"name"`
-	Type   string `json:"type"`
-	Size   int64  `json:"size"`
-	URL    string `json:"url"`
-	Width  int    `json:"width,omitempty"`
-	Height int    `json:"height,omitempty"`
+// defaultURL is what stands in for no file; a field with faults has none.
+func defaultURL[S Spec]() string {
+	field, err := declared[S]("url")
+	if err != nil {
+		return ""
+	}
+	return field.Config().DefaultURL
 }
 
-// MarshalJSON writes {"name","type","size","url"} and, for an image, "width" and
-// "height"; null for no file. The key is not shown. It asks storage nothing.
+// shown is a file in a response.
+type shown struct {
+	Name     string `json:"name"`
+	Type     string `json:"type"`
+	Size     int64  `json:"size"`
+	URL      string `json:"url"`
+	Width    int    `json:"width,omitempty"`
+	Height   int    `json:"height,omitempty"`
+	Blurhash string `json:"blurhash,omitempty"`
+}
+
+// shownLink is a file in a response, as JSONLink shows it.
+type shownLink struct {
+	Name string `json:"name"`
+	URL  string `json:"url"`
+}
+
+// MarshalJSON writes the shape the field declares (core.JSONShape): by default
+// {"name","type","size","url"} and, for an image, "width" and "height" as it is
+// looked at and "blurhash" if it has one. No file is null, unless the field has a
+// DefaultURL: then it is that URL, with no name. The key is not shown. It asks
+// storage nothing.
 func (f File[S]) MarshalJSON() ([]byte, error) {
-	if f.IsZero() {
-		return []byte("null"), nil
-	}
-	u, err := f.URL(context.Background()) // signing does not block
+	u, err := f.Href()
 	if err != nil {
 		return nil, err
 	}
+	if u == "" {
+		return []byte("null"), nil
+	}
+	shape := core.JSONObject
+	if field, err := declared[S]("show"); err == nil {
+		shape = field.Config().JSON
+	}
 	o := f.object
-	return json.Marshal(shown{Name: o.Name, Type: o.Type, Size: o.Size, URL: u, Width: o.Width, Height: o.Height})
+	switch shape {
+	case core.JSONURL:
+		return json.Marshal(u)
+	case core.JSONLink:
+		return json.Marshal(shownLink{Name: o.Name, URL: u})
+	}
+	return json.Marshal(shown{Name: o.Name, Type: o.Type, Size: o.Size, URL: u, Width: f.Width(), Height: f.Height(), Blurhash: o.Blurhash})
 }
 
 // Info is what validation rules see of a File: what is known of it without asking
@@ -343,7 +409,7 @@ type Info struct {
 	Size int64
 	// Type is the media type, by content.
 	Type string
-	// Width and Height are an image's pixels, or 0.
+	// Width and Height are an image's pixels as it is looked at, or 0.
 	Width, Height int
 }
 
@@ -358,16 +424,17 @@ func (f File[S]) ValidatorValue() any {
 	if o.Name == "" {
 		o.Name = o.Key.Base() // an Info of zeros would be no file to required
 	}
-	return Info{Name: o.Name, Size: o.Size, Type: o.Type, Width: o.Width, Height: o.Height}
+	return Info{Name: o.Name, Size: o.Size, Type: o.Type, Width: f.Width(), Height: f.Height()}
 }
 
-// GormDataType gives GORM a text column. Without it GORM would look into the
-// struct.
-func (File[S]) GormDataType() string { return "text" }
+// GormDataType gives GORM a text column, or one of jsonb where the field declares
+// core.ColumnJSONB. Without it GORM would look into the struct. A tag of the model
+// (gorm:"type:varchar(100)") goes before it.
+func (File[S]) GormDataType() string { return columnType[S]() }
 
 // Value is the column's value: NULL for no file, else the field's form of it (a
-// document also where the key itself looks like JSON). ErrToken for a file whose
-// subject was not confirmed (see Claim).
+// document also where the key itself looks like JSON), as a string. ErrToken for a
+// file whose subject was not confirmed (see Claim). One allocation.
 func (f File[S]) Value() (driver.Value, error) {
 	if f.IsZero() {
 		return nil, nil
@@ -376,26 +443,36 @@ func (f File[S]) Value() (driver.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := encodeColumn(f.object, field.Config().Column)
+	value, err := encodeColumn(f.object, field.Config().Column)
 	if err != nil {
 		return nil, badValue(field, err)
 	}
-	return text, nil
+	return value, nil
 }
 
 // Scan reads a column in either form. It refuses with ErrInvalid what the field
 // cannot have written: another bucket, an unknown version, a value of more than
-// 64 KiB, a key that is not safe to address. On error f is unchanged.
+// 64 KiB, a key that is not safe to address. On error f is unchanged. One
+// allocation, and none of src is kept.
 func (f *File[S]) Scan(src any) error {
-	field, text, err := column[S](src)
+	field, err := declared[S]("scan column")
 	if err != nil {
 		return err
 	}
-	if text == "" {
-		*f = File[S]{}
-		return nil
+	var o core.Object
+	switch v := src.(type) {
+	case nil:
+	case string:
+		if v != "" {
+			o, err = decodeColumn(v, field.Bucket().Name())
+		}
+	case []byte:
+		if len(v) > 0 {
+			o, err = decodeColumn(v, field.Bucket().Name())
+		}
+	default:
+		err = errNoText(src)
 	}
-	o, err := decodeColumn(text, field.Bucket().Name())
 	if err != nil {
 		return badColumn(field, err)
 	}
@@ -403,15 +480,36 @@ func (f *File[S]) Scan(src any) error {
 	return nil
 }
 
-// column returns the field and what a column of it holds.
-func column[S Spec](src any) (*core.Field, string, error) {
-	field, err := declared[S]("scan column")
-	if err != nil {
-		return nil, "", err
-	}
-	text, err := columnText(src)
-	if err != nil {
-		return nil, "", badColumn(field, err)
-	}
-	return field, text, nil
+func errNoText(src any) error {
+	return fmt.Errorf("the column holds a %T, neither text nor bytes", src)
 }
+
+// columnType is the type of column a field wants.
+func columnType[S Spec]() string {
+	if field, err := declared[S]("column type"); err == nil && field.Config().Column == core.ColumnJSONB {
+		return "jsonb"
+	}
+	return "text"
+}
+
+// MarshalBinary writes the file as a column's document, for caches that are the
+// app's own (gob, Redis, …); empty for no file. ErrToken for a file whose subject
+// was not confirmed (see Claim).
+func (f File[S]) MarshalBinary() ([]byte, error) {
+	if f.IsZero() {
+		return []byte{}, nil
+	}
+	field, err := f.stored("store file")
+	if err != nil {
+		return nil, err
+	}
+	b := appendDocument(nil, f.object)
+	if len(b) > maxColumnBytes {
+		return nil, badValue(field, errTooLong(len(b), maxColumnBytes))
+	}
+	return b, nil
+}
+
+// UnmarshalBinary reads what MarshalBinary wrote. It checks it as Scan does, and
+// believes it as Scan does: never give it what a client sent.
+func (f *File[S]) UnmarshalBinary(data []byte) error { return f.Scan(data) }

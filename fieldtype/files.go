@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
 
 	"github.com/filefield/filefield/core"
 )
@@ -132,13 +135,10 @@ func (l *Files[S]) UnmarshalJSON(data []byte) error {
 // MarshalJSON writes an array of what File.MarshalJSON writes, [] for none.
 // Elements that are no file are left out.
 func (l Files[S]) MarshalJSON() ([]byte, error) {
-	shown := make([]File[S], 0, len(l))
-	for _, f := range l {
-		if !f.IsZero() {
-			shown = append(shown, f)
-		}
+	if l = l.files(); l == nil {
+		l = Files[S]{}
 	}
-	return json.Marshal(shown)
+	return json.Marshal([]File[S](l))
 }
 
 // ValidatorValue makes go-playground/validator see the elements, and nil where
@@ -152,62 +152,99 @@ func (l Files[S]) ValidatorValue() any {
 	return []File[S](nil)
 }
 
-// GormDataType gives GORM a text column.
-func (Files[S]) GormDataType() string { return "text" }
+// Equal tells whether both lists stand for the same objects in the same order.
+// Elements that are no file do not count.
+func (l Files[S]) Equal(other Files[S]) bool {
+	return slices.EqualFunc(l.files(), other.files(), File[S].Equal)
+}
+
+// IsZero says that there is no file.
+func (l Files[S]) IsZero() bool { return len(l.files()) == 0 }
+
+// files returns the elements that are files, without copying where all are.
+func (l Files[S]) files() Files[S] {
+	if !slices.ContainsFunc(l, File[S].IsZero) {
+		return l
+	}
+	return slices.DeleteFunc(slices.Clone(l), File[S].IsZero)
+}
+
+// LogValue logs the files by their places, each as File.LogValue.
+func (l Files[S]) LogValue() slog.Value {
+	attributes := make([]slog.Attr, len(l))
+	for i, f := range l {
+		attributes[i] = slog.Attr{Key: strconv.Itoa(i), Value: f.LogValue()}
+	}
+	return slog.GroupValue(attributes...)
+}
+
+// GormDataType gives GORM a column of text or jsonb: see File.GormDataType.
+func (Files[S]) GormDataType() string { return columnType[S]() }
 
 // Value is the column's value: NULL for none, else a JSON array, without the
 // elements that are no file. It refuses what File.Value refuses, and a list
 // whose text would exceed 1 MiB.
 func (l Files[S]) Value() (driver.Value, error) {
-	var list []json.RawMessage
+	var b []byte
 	for i, f := range l {
 		if f.IsZero() {
 			continue
 		}
-		element, err := f.element()
-		if err != nil {
+		b = append(b, ',')
+		var err error
+		if b, err = f.appendElement(b); err != nil {
 			return nil, fmt.Errorf("file %d: %w", i, err)
 		}
-		list = append(list, element)
 	}
-	if len(list) == 0 {
+	if len(b) == 0 {
 		return nil, nil
 	}
-	text, err := encodeJSON(list, maxListBytes)
-	if err != nil {
-		return nil, &core.Error{Kind: core.ErrInvalid, Op: "store files", Err: err, Advice: "keep so many files in rows of their own"}
+	b[0] = '['
+	b = append(b, ']')
+	if len(b) > maxListBytes {
+		return nil, &core.Error{Kind: core.ErrInvalid, Op: "store files", Err: errTooLong(len(b), maxListBytes), Advice: "keep so many files in rows of their own"}
 	}
-	return text, nil
+	return string(b), nil
 }
 
-// element is a file in the array of a column.
-func (f File[S]) element() (json.RawMessage, error) {
+// appendElement writes a file into the array of a column.
+func (f File[S]) appendElement(b []byte) ([]byte, error) {
 	field, err := f.stored("store file")
 	if err != nil {
-		return nil, err
+		return b, err
 	}
 	if field.Config().Column == core.ColumnKey {
-		return json.Marshal(f.object.Key.String())
+		return appendQuoted(b, f.object.Key.String()), nil
 	}
-	text, err := encodeDocument(f.object)
-	if err != nil {
-		return nil, badValue(field, err)
+	had := len(b)
+	b = appendDocument(b, f.object)
+	if size := len(b) - had; size > maxColumnBytes {
+		return b, badValue(field, errTooLong(size, maxColumnBytes))
 	}
-	return json.RawMessage(text), nil
+	return b, nil
 }
 
 // Scan reads a JSON array of documents and keys, with the same refusals as
 // File.Scan, at most 1 MiB of it. On error the list is unchanged.
 func (l *Files[S]) Scan(src any) error {
-	field, text, err := column[S](src)
+	field, err := declared[S]("scan column")
 	if err != nil {
 		return err
 	}
-	if text == "" {
-		*l = nil
-		return nil
+	var objects []core.Object
+	switch v := src.(type) {
+	case nil:
+	case string:
+		if v != "" {
+			objects, err = decodeList(v, field.Bucket().Name())
+		}
+	case []byte:
+		if len(v) > 0 {
+			objects, err = decodeList(v, field.Bucket().Name())
+		}
+	default:
+		err = errNoText(src)
 	}
-	objects, err := decodeList(text, field.Bucket().Name())
 	if err != nil {
 		return badColumn(field, err)
 	}

@@ -41,6 +41,8 @@ var (
 	store        = offline(noon, signingKey)
 	photos       = declarePhoto(store)
 	scans        = store.Field(core.FieldConfig{Model: "album", Name: "scan", Bucket: "photos", Column: core.ColumnKey, MaxFiles: 3})
+	portraits    = store.Field(core.FieldConfig{Model: "album", Name: "portrait", Bucket: "photos", Column: core.ColumnJSONB, JSON: core.JSONLink, DefaultURL: "/static/nobody.png"})
+	stamps       = store.Field(core.FieldConfig{Model: "album", Name: "stamp", Bucket: "posters", JSON: core.JSONURL})
 	bookPhotos   = store.Field(core.FieldConfig{Model: "book", Name: "photo", Bucket: "photos"})
 	posters      = store.Field(core.FieldConfig{Name: "poster", Bucket: "posters", MaxFiles: 3})
 	faultyFields = offline(noon, signingKey).Field(core.FieldConfig{Model: "album", Name: "photo", Bucket: "photos", MaxSize: -1})
@@ -56,6 +58,8 @@ type (
 	photo        struct{}
 	scan         struct{}
 	poster       struct{}
+	portrait     struct{}
+	stamp        struct{}
 	faulty       struct{}
 	undeclared   struct{}
 	photoRotated struct{}
@@ -66,6 +70,8 @@ type (
 func (photo) FileField() *core.Field        { return photos }
 func (scan) FileField() *core.Field         { return scans }
 func (poster) FileField() *core.Field       { return posters }
+func (portrait) FileField() *core.Field     { return portraits }
+func (stamp) FileField() *core.Field        { return stamps }
 func (faulty) FileField() *core.Field       { return faultyFields }
 func (undeclared) FileField() *core.Field   { return nil }
 func (photoRotated) FileField() *core.Field { return photosRotated }

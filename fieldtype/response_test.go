@@ -143,10 +143,10 @@ func TestPrintsAndLogsShowNoSecretTokenOrSignature(t *testing.T) {
 	}
 	var logged bytes.Buffer
 	for _, h := range []slog.Handler{slog.NewTextHandler(&logged, nil), slog.NewJSONHandler(&logged, nil)} {
-		slog.New(h).Info("saved", "photo", row.Photo, "pointer", &row.Photo, "bound", bound, "none", fieldtype.File[photo]{})
+		slog.New(h).Info("saved", "photo", row.Photo, "pointer", &row.Photo, "bound", bound, "several", row.Photos, "image", fieldtype.ImageOf[photo](row.Photo.Object()), "none", fieldtype.File[photo]{})
 	}
 	mustNotShow(t, "log", logged.String(), hidden...)
-	for _, want := range []string{"photo.bucket=photos", "photo.key=2026/h5zl3x7q.png", "photo.size=123456", "photo.type=image/png", `"key":"2026/h5zl3x7q.png"`, `"none":""`} {
+	for _, want := range []string{"photo.bucket=photos", "photo.key=2026/h5zl3x7q.png", "photo.size=123456", "several.0.key=2026/h5zl3x7q.png", "image.type=image/png", "photo.type=image/png", `"key":"2026/h5zl3x7q.png"`, `"none":""`} {
 		if !strings.Contains(logged.String(), want) {
 			t.Errorf("the log lacks %s: %s", want, logged.String())
 		}

@@ -241,11 +241,11 @@ func (b bench) stat(t *testing.T) {
 	if _, err := b.server.Client(t).PutObject(t.Context(), b.bucket, key.String(), strings.NewReader("hello"), 5, minio.PutObjectOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	foreign := fieldtype.Of[live](core.Object{Key: key, Name: "letter.txt"})
+	foreign := fieldtype.Of[live](core.Object{Key: key, Name: "letter.txt", Size: 5, Width: 7, Height: 5, Orientation: 6})
 	if err := foreign.Stat(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mustEqual(t, "a foreign object", []any{foreign.Name(), foreign.Size(), foreign.Object().Bucket}, []any{"letter.txt", int64(5), b.bucket})
+	mustEqual(t, "a foreign object", []any{foreign.Name(), foreign.Size(), foreign.Object().Bucket, foreign.Width()}, []any{"letter.txt", int64(5), b.bucket, 5})
 }
 
 func (b bench) delete(t *testing.T) {

@@ -15,12 +15,14 @@ import (
 
 // Abort ends the request with what a client may see of err, as
 // application/problem+json, and records err with c.Error. It understands what
-// Gin's binder and validator report: 422 with the fields at fault.
+// Gin's binder and validator report, 422 with the fields at fault, and tells it
+// from an app's own error of the same type as nethttp.BindError does; wrap those
+// (%w) to be sure.
 func Abort(c *gin.Context, err error) {
 	_ = c.Error(err) // returns what it was given
 	c.Abort()
 	if !c.Writer.Written() {
-		nethttp.WriteError(c.Writer, c.Request, nethttp.BindError(validation.Errors(err, nil)))
+		nethttp.WriteError(c.Writer, c.Request, nethttp.BindError(c.Request, validation.Errors(err, nil)))
 	}
 }
 

@@ -4,16 +4,20 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/fieldtype"
 	"github.com/filefield/filefield/ginmw"
+	"github.com/filefield/filefield/internal/s3test"
 )
 
 var picture *core.Field
@@ -38,21 +42,16 @@ func TestGinsValidatorKnowsFileFields(t *testing.T) { //nolint:paralleltest // o
 	if err := ginmw.PrepareValidator(); err != nil {
 		t.Fatal(err)
 	}
+	s := s3test.Start(t)
 	store, err := core.Open(core.Config{
-		Endpoint: "storage.example:9000", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+		Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: core.Secret(s.SecretKey), Region: s.Region,
+		SigningKeys: []core.Secret{"a key for tests, long enough"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	picture = store.Field(core.FieldConfig{Name: "picture", Bucket: "pictures"})
-	key, err := core.ParseKey("a.png")
-	if err != nil {
-		t.Fatal(err)
-	}
-	object := core.Object{Bucket: "pictures", Key: key, Name: "a.png", Size: 10}
-	good := picture.Sign(object, "")
-	object.Size = 2000
-	large := picture.Sign(object, "")
+	picture = store.Field(core.FieldConfig{Name: "picture", Bucket: s.Bucket(t)})
+	good, other, large := stored(t, picture, 10), stored(t, picture, 10), stored(t, picture, 2000)
 
 	e := gin.New()
 	e.Use(ginmw.New(store))
@@ -72,6 +71,9 @@ func TestGinsValidatorKnowsFileFields(t *testing.T) { //nolint:paralleltest // o
 	e.POST("/own", ginmw.Uploads(picture), answer(func(c *gin.Context, a any) error { return c.ShouldBind(a) }))
 	e.POST("/binding", ginmw.Uploads(picture), answer(func(c *gin.Context, a any) error { return c.ShouldBindWith(a, ginmw.Binding{}) }))
 	e.GET("/plain", func(c *gin.Context) { ginmw.Abort(c, errors.New("a secret")) })
+	e.POST("/number", func(c *gin.Context) { _, err := strconv.Atoi("many"); ginmw.Abort(c, err) })
+	e.POST("/end", func(c *gin.Context) { ginmw.Abort(c, io.ErrUnexpectedEOF) })
+	e.POST("/time", func(c *gin.Context) { _, err := time.Parse(time.RFC3339, "late"); ginmw.Abort(c, err) })
 	const form, document = "application/x-www-form-urlencoded", "application/json"
 	both := []string{"/own", "/binding"}
 	for _, c := range []struct {
@@ -83,12 +85,12 @@ func TestGinsValidatorKnowsFileFields(t *testing.T) { //nolint:paralleltest // o
 		faults string
 	}{
 		{"a good album", both, form, "title=x&picture=" + good, 201, ""},
-		{"a good album in JSON", both, document, `{"title":"x","picture":"` + good + `","pages":[{"picture":"` + good + `"}]}`, 201, ""},
-		{"a list of structs in a form", both[1:], form, "title=x&picture=" + good + "&pages.0.picture=" + good, 201, ""},
+		{"a good album in JSON", both, document, `{"title":"x","picture":"` + good + `","pages":[{"picture":"` + other + `"}]}`, 201, ""},
+		{"a list of structs in a form", both[1:], form, "title=x&picture=" + good + "&pages.0.picture=" + other, 201, ""},
 		{"what the validator finds", both, form, "picture=" + large, 422, "title required, picture file_max"},
 		{"no file", both, form, "title=x", 422, "picture required"},
 		{"no file in a list", both, document, `{"title":"x","picture":"` + good + `","pages":[{}]}`, 422, "pages.0.picture required"},
-		{"a number that is none", both[1:], form, "title=x&year=old&picture=" + good, 422, "year invalid"},
+		{"a number that is none", both, form, "title=x&year=old&picture=" + good, 422, "year invalid"},
 		{"a number that is none, in JSON", both, document, `{"title":"x","year":"old"}`, 422, "year invalid"},
 		{"broken JSON", both, document, `{"title":`, 400, ""},
 	} {
@@ -100,9 +102,26 @@ func TestGinsValidatorKnowsFileFields(t *testing.T) { //nolint:paralleltest // o
 			})
 		}
 	}
+	for _, path := range []string{"/number", "/end", "/time"} {
+		t.Run("an error of the app's that looks like a binder's, at "+path, func(t *testing.T) {
+			r := httptest.NewRequest(http.MethodPost, path, strings.NewReader("title=x"))
+			r.Header.Set("Content-Type", form)
+			wantAnswer(t, e, r, http.StatusInternalServerError, "")
+		})
+	}
 	t.Run("an error of the app's", func(t *testing.T) {
 		wantAnswer(t, e, httptest.NewRequest(http.MethodGet, "/plain", nil), http.StatusInternalServerError, "")
 	})
+}
+
+// stored stores a file and returns its token.
+func stored(t testing.TB, field *core.Field, size int) string {
+	t.Helper()
+	o, err := field.Save(t.Context(), core.Upload{Body: strings.NewReader(strings.Repeat("x", size)), Name: "a.png"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return field.Sign(o, "")
 }
 
 // wantAnswer checks an answer's status and the faults in its problem.
@@ -181,5 +200,31 @@ func TestAnErrorHandlerThatDoesNotAbortEndsTheRequestAllTheSame(t *testing.T) { 
 	e.ServeHTTP(w, r)
 	if w.Code != http.StatusTeapot {
 		t.Errorf("status is %d, want the handler's own", w.Code)
+	}
+}
+
+func TestAFailedRequestThatNobodyAnsweredRollsBack(t *testing.T) { //nolint:paralleltest // Gin's mode is one for the program
+	gin.SetMode(gin.ReleaseMode)
+	var txn *core.Txn
+	rolledBack := false
+	e := gin.New()
+	e.Use(func(c *gin.Context) { // errors are answered out here
+		c.Next()
+		if len(c.Errors) > 0 && !c.Writer.Written() {
+			c.JSON(http.StatusConflict, "no")
+		}
+	}, ginmw.New(nil))
+	e.POST("/", func(c *gin.Context) {
+		txn = ginmw.Txn(c)
+		if err := txn.OnRollback(func(context.Context) error { rolledBack = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		_ = c.Error(errors.New("no row"))
+		c.Abort()
+	})
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/", nil))
+	if w.Code != http.StatusConflict || !rolledBack {
+		t.Errorf("status is %d, rolled back: %t, want 409 and true", w.Code, rolledBack)
 	}
 }

@@ -37,6 +37,9 @@ func NewWithConfig(config Config) gin.HandlerFunc {
 		request, writer := c.Request, c.Writer
 		a := &answer{ResponseWriter: writer}
 		defer func() {
+			if request.MultipartForm == nil { // middleware inside us made requests of its own
+				request.MultipartForm = c.Request.MultipartForm // net/http removes its temporary files
+			}
 			c.Request = request
 			if c.Writer == a { // not what middleware inside us has left for Gin's own 404
 				c.Writer = writer
@@ -46,9 +49,13 @@ func NewWithConfig(config Config) gin.HandlerFunc {
 		c.Request, c.Writer = config.HTTP.Begin(&a.exchange, request), a
 		c.Next()
 		// Gin sends a status without a body when the handlers have ended. One of 200
-		// may be none that anyone has set.
-		if status := c.Writer.Status(); status != http.StatusOK || c.Writer.Written() {
+		// may be none that anyone has set: after an error it is for middleware around us
+		// to say.
+		switch status := c.Writer.Status(); {
+		case status != http.StatusOK || c.Writer.Written():
 			a.exchange.Answer(status)
+		case c.IsAborted() && len(c.Errors) > 0:
+			a.exchange.Answer(http.StatusInternalServerError)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package nethttp
 import (
 	"context"
 	"encoding/json"
+	"encoding/xml"
 	"errors"
 	"io"
 	"mime"
@@ -25,6 +26,7 @@ var formDecoder = sync.OnceValue(func() *schema.Decoder {
 	d := schema.NewDecoder()
 	d.SetAliasTag("form")
 	d.IgnoreUnknownKeys(true)
+	d.ZeroEmpty(true)        // a text that was emptied is empty; of file fields, "" is an input without a file
 	d.MaxSize(defaultFields) // "list.15999.name" would make 16,000 elements
 	return d
 })
@@ -33,32 +35,39 @@ const maxBindJSON = defaultText
 
 // Bind fills the struct dst points to from the request: from JSON by its json
 // tags, from a form by its form tags (nested fields as "a.b", lists of structs as
-// "a.0.b", lists of values and files by one name given several times). Fields the
-// request does not mention stay as they are. File fields take tokens only, and a
+// "a.0.b", lists of values and files by one name given several times), from the
+// query as from a form where there is no body. Of several values for a single one
+// the first counts, and the body's before the query's. Fields the request does not
+// mention stay as they are. File fields take tokens only, and a
 // token bound to a subject only under that subject's context (core.WithSubject).
 // For a form, what dst holds must not point back at itself.
 //
 // Errors: ErrMalformed, ErrType (neither a form nor JSON), ErrTooLarge (JSON of
-// more than 2.5 MiB, or than Limits.Text allows behind Uploads), what a file field in JSON says (ErrToken, ErrTooMany),
-// Invalid with the values that could not be read, and ErrConfig where dst is no
-// pointer to a struct or nobody has read a multipart form.
+// more than 2.5 MiB, or than Limits.Text allows behind Uploads), what a file field
+// in JSON says (ErrToken, ErrTooMany), Invalid with the values that could not be
+// read, and ErrConfig where dst is no pointer to a struct or nobody has read a
+// multipart form.
 func Bind(r *http.Request, dst any) error {
-	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	mediaType := mediaTypeOf(r)
 	var err error
 	tag := "form"
-	switch mediaType {
-	case "multipart/form-data", "application/x-www-form-urlencoded":
+	switch {
+	case mediaType == "multipart/form-data", mediaType == "application/x-www-form-urlencoded", mediaType == "" && isEmpty(r):
 		err = bindForm(r, mediaType, dst)
-	default:
-		if !isJSON(mediaType) {
-			return &core.Error{Kind: core.ErrType, Op: "bind", Detail: "the body is neither a form nor JSON"}
-		}
+	case isJSON(mediaType):
 		err, tag = bindJSON(r, dst), "json"
+	default:
+		err = &core.Error{Kind: core.ErrType, Op: "bind", Detail: "the body is neither a form nor JSON"}
 	}
 	if err != nil {
 		return err
 	}
 	return claimAll(r.Context(), dst, tag)
+}
+
+// isEmpty says that a request has no body, and no word about one.
+func isEmpty(r *http.Request) bool {
+	return r.Header.Get("Content-Type") == "" && withoutBody(r)
 }
 
 // Claim confirms every file in a decoded value with the request's context: those
@@ -75,7 +84,7 @@ func claimAll(ctx context.Context, dst any, tag string) error {
 
 func bindJSON(r *http.Request, dst any) error {
 	body := io.Reader(r.Body)
-	if _, bounded := r.Body.(readBody); !bounded {
+	if r.Context().Value(boundedKey{}) == nil {
 		body = http.MaxBytesReader(nil, r.Body, maxBindJSON)
 	}
 	d := json.NewDecoder(body)
@@ -93,35 +102,96 @@ func bindJSON(r *http.Request, dst any) error {
 	if large := new(http.MaxBytesError); errors.As(err, &large) || isTimeout(err) {
 		return errBody(r, err)
 	}
-	if err = BindError(err); core.KindOf(err) != 0 {
+	if err = BindError(nil, err); core.KindOf(err) != 0 {
 		return err
 	}
 	return notJSON(err)
 }
 
-// BindError turns what a binder reports, encoding/json's errors and those of
-// strconv and time, into this library's: Invalid for a value that does not fit
-// its field, ErrMalformed for what is no JSON or no form. Errors that have a kind
-// stay, and so does what no binder reports. An error that wraps another is not a
-// binder's, but the app's own. Bind does this by itself.
-func BindError(err error) error {
+// BindError turns what a framework's binder reports of a request, encoding/json's
+// and encoding/xml's errors and those of strconv and time, into this library's:
+// Invalid for a value that does not fit its field, ErrMalformed for what is no
+// JSON, XML or form. Errors that have a kind stay, and so does what no binder
+// reports of this request: an error that wraps another, a number the request did
+// not send, an error about JSON where the body is none. Those are the app's own.
+// Bind does this by itself. Without a request, nil, every such error counts as a
+// binder's.
+func BindError(r *http.Request, err error) error {
 	if err == nil || core.KindOf(err) != 0 { // a file field says what is wrong
 		return err
 	}
 	switch e := err.(type) { //nolint:errorlint // an error that wraps these is not a binder's
-	case *json.UnmarshalTypeError:
-		return core.Invalid{unfit(e.Field)}
-	case *strconv.NumError, *time.ParseError:
-		return core.Invalid{unfit("")}
+	case *strconv.NumError:
+		return misfit(r, e.Num, err)
+	case *time.ParseError:
+		return misfit(r, e.Value, err)
+	case *http.MaxBytesError:
+		return errBody(r, err)
 	case *json.InvalidUnmarshalError:
 		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
+	}
+	if r != nil && !isData(mediaTypeOf(r)) {
+		return err
+	}
+	switch e := err.(type) { //nolint:errorlint // as above
+	case *json.UnmarshalTypeError:
+		return core.Invalid{unfit(e.Field)}
 	case *json.SyntaxError:
 		return notJSON(err)
+	case *xml.SyntaxError, xml.UnmarshalError:
+		return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the body is not valid XML", Err: err}
 	}
 	if slices.Contains([]error{io.ErrUnexpectedEOF, io.EOF, errTwoValues}, err) {
 		return notJSON(err)
 	}
 	return err
+}
+
+// misfit is the fault of a value that is no number, time or truth, with the name it
+// came under, where that is known; err itself if the request did not send it.
+func misfit(r *http.Request, value string, err error) error {
+	if r == nil {
+		return core.Invalid{unreadable("", err)}
+	}
+	var names []string
+	for name, values := range r.Form {
+		if slices.Contains(values, value) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 && r.Form == nil {
+		for name, values := range r.URL.Query() {
+			if slices.Contains(values, value) {
+				names = append(names, name)
+			}
+		}
+	}
+	switch {
+	case len(names) == 1:
+		return core.Invalid{unreadable(names[0], err)}
+	case len(names) > 1, isData(mediaTypeOf(r)), inHead(r, value):
+		return core.Invalid{unreadable("", err)} // whose it was is not known
+	}
+	return err
+}
+
+// inHead says whether a value is a part of the path, or a header's, which some
+// binders read too.
+func inHead(r *http.Request, value string) bool {
+	if slices.Contains(strings.Split(r.URL.Path, "/"), value) {
+		return true
+	}
+	for _, values := range r.Header {
+		if slices.Contains(values, value) {
+			return true
+		}
+	}
+	return false
+}
+
+func mediaTypeOf(r *http.Request) string {
+	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return mediaType
 }
 
 func notJSON(err error) error {
@@ -167,7 +237,7 @@ func bindForm(r *http.Request, mediaType string, dst any) error {
 			Advice: "mount Uploads on this route; without fields, where its forms bring no files",
 		}
 	}
-	if r.PostForm == nil {
+	if r.PostForm == nil || r.Form == nil {
 		if err := r.ParseForm(); err != nil {
 			if large := new(http.MaxBytesError); errors.As(err, &large) {
 				return errBody(r, err)
@@ -175,8 +245,12 @@ func bindForm(r *http.Request, mediaType string, dst any) error {
 			return &core.Error{Kind: core.ErrMalformed, Op: "bind", Detail: "the form's encoding is broken", Err: err}
 		}
 	}
+	sent := r.Form // with the query, as net/http has it for this type
+	if mediaType == "multipart/form-data" {
+		sent = r.PostForm
+	}
 	var invalid core.Invalid
-	err := formDecoder().Decode(dst, r.PostForm)
+	err := formDecoder().Decode(dst, firstOnly(reflect.TypeOf(dst), sent))
 	if several := schema.MultiError(nil); errors.As(err, &several) {
 		for name, one := range several {
 			invalid = append(invalid, unreadable(name, one))
@@ -184,7 +258,7 @@ func bindForm(r *http.Request, mediaType string, dst any) error {
 	} else if err != nil {
 		return &core.Error{Kind: core.ErrConfig, Op: "bind", Err: err}
 	}
-	invalid = append(invalid, bindLists(reflect.ValueOf(dst), "", r.PostForm)...)
+	invalid = append(invalid, bindLists(reflect.ValueOf(dst), "", sent)...)
 	if len(invalid) == 0 {
 		return nil
 	}

@@ -168,7 +168,7 @@ func TestBindFillsEveryShapeOfFile(t *testing.T) {
 		"from an urlencoded form": func(b *binder) *answer { return b.post(t, urlencoded, strings.NewReader(values().Encode())) },
 		"from a multipart form":   func(b *binder) *answer { return multipartOf(values()).post(t, b.app) },
 	} {
-		for around, fields := range map[string][]*core.Field{"with Uploads": {avatars, scans}, "without Uploads": nil} {
+		for around, fields := range map[string][]*core.Field{"with Uploads of no fields": {}, "without Uploads": nil} {
 			if fields == nil && strings.Contains(name, "multipart") {
 				continue // somebody has to read it
 			}

@@ -2,6 +2,7 @@ package nethttp
 
 import (
 	"encoding"
+	"maps"
 	"net/url"
 	"reflect"
 	"strconv"
@@ -88,4 +89,35 @@ func indirect(t reflect.Type) reflect.Type {
 		return t.Elem()
 	}
 	return t
+}
+
+// firstOnly leaves the first of several values where t has a place for one, as
+// most binders do; gorilla/schema takes the last.
+func firstOnly(t reflect.Type, sent url.Values) url.Values {
+	out := maps.Clone(sent)
+	for name, values := range sent {
+		if len(values) > 1 && !takesSeveral(t, strings.Split(name, ".")) {
+			out[name] = values[:1]
+		}
+	}
+	return out
+}
+
+// takesSeveral says whether what a path of names leads to in t is a list.
+func takesSeveral(t reflect.Type, path []string) bool {
+	t = indirect(t)
+	switch {
+	case len(path) == 0:
+		return t.Kind() == reflect.Slice || t.Kind() == reflect.Array
+	case t.Kind() == reflect.Slice || t.Kind() == reflect.Array:
+		return takesSeveral(t.Elem(), path[1:]) // past the index
+	case t.Kind() != reflect.Struct:
+		return false
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		if strings.EqualFold(nameIn("form", f), path[0]) && takesSeveral(f.Type, path[1:]) {
+			return true
+		}
+	}
+	return false
 }

@@ -41,7 +41,7 @@ func wide(text string) []byte {
 
 func TestOnlyImagesPassForImages(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, appConfig{field: func(c *core.FieldConfig) { c.Accept = core.Images }})
+	a := newApp(t, appConfig{field: func(c *core.FieldConfig) { c.Accept, c.MaxPixels = core.Images, core.Unlimited }}) // the script makes a GIF of 318 megapixels
 	for _, c := range []struct {
 		name, fileName, declared string
 		content                  []byte

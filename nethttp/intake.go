@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,21 +35,26 @@ type intake struct {
 	r      *http.Request
 	values url.Values
 	inputs map[string]*input // of file fields, by their names
-	tokens claimed
+	tokens brought
 	count  int // text values
 	files  int
 	text   int64
 }
 
-// claimed are the files that a request has brought by their tokens. One comes once:
-// storage need not be asked about the second.
-type claimed map[[2]string]bool
+// brought are the files that a request has brought by their tokens.
+type brought map[[2]string]bool
 
-func (c claimed) first(t core.Token) bool {
+// add notes one. A file comes once: storage need not be asked about the second.
+func (b brought) add(t core.Token, limits Limits) error {
 	file := [2]string{t.Object.Bucket, t.Object.Key.String()}
-	before := c[file]
-	c[file] = true
-	return !before
+	if b[file] {
+		return core.ErrToken
+	}
+	if len(b) == limits.Tokens {
+		return tooMany("the request has more tokens of files than", limits.Tokens)
+	}
+	b[file] = true
+	return nil
 }
 
 // input is what a form brought under the name of a file field.
@@ -67,7 +73,7 @@ type sent struct {
 }
 
 func (rc *Receiver) newIntake(r *http.Request) *intake {
-	return &intake{Receiver: rc, r: r, values: url.Values{}, inputs: map[string]*input{}, tokens: claimed{}}
+	return &intake{Receiver: rc, r: r, values: url.Values{}, inputs: map[string]*input{}, tokens: brought{}}
 }
 
 // end claims the files that came as tokens and makes the request look as if its
@@ -197,8 +203,10 @@ func (in *intake) token(i *input, value string) error {
 	if err != nil {
 		return i.fault(core.ErrToken.Code(), badToken)
 	}
-	if !in.tokens.first(token) {
+	if err := in.tokens.add(token, in.limits); core.KindOf(err) == core.ErrToken {
 		return i.fault(core.ErrToken.Code(), badToken)
+	} else if err != nil {
+		return err
 	}
 	if len(i.sent)-i.files == i.field.Config().MaxFiles {
 		return i.tooMany()
@@ -227,6 +235,7 @@ func (in *intake) file(inputName, rawName string, body io.Reader) error {
 		return tooMany("the form has more files than", in.limits.Files)
 	}
 	if in.config.BeforeFile != nil {
+		in.r.Form = in.withQuery(in.values) // of what has come so far
 		if err := in.config.BeforeFile(in.r, Incoming{Field: i.field, Input: i.name, Name: name, Form: in.values}); err != nil {
 			return refusal{err}
 		}
@@ -262,7 +271,7 @@ func (in *intake) settle(i *input) error {
 			alive = append(alive, one)
 			continue
 		}
-		object, err := i.field.ClaimObject(in.r.Context(), *one.token)
+		object, err := claim(in.r.Context(), i.field, *one.token)
 		if err == nil {
 			alive = append(alive, sent{value: i.field.Sign(object, "")})
 		} else if core.KindOf(err) != core.ErrToken {
@@ -275,6 +284,15 @@ func (in *intake) settle(i *input) error {
 		return i.fault(core.ErrToken.Code(), dead)
 	}
 	return nil
+}
+
+// claim takes a token's file for the request, if it is still there.
+func claim(ctx context.Context, field *core.Field, token core.Token) (core.Object, error) {
+	object, err := field.ClaimObject(ctx, token)
+	if err != nil || token.Pending {
+		return object, err
+	}
+	return object, field.Confirm(ctx, token)
 }
 
 // supersede drops kept files where the form has another instead, or none. Those

@@ -24,6 +24,9 @@ type Limits struct {
 	Fields int
 	// Files is the most files. Default: the sum of the fields' MaxFiles.
 	Files int
+	// Tokens is the most tokens of files, in a form or in JSON: each costs storage a
+	// request, that of a kept file three more. Default: Files, at least 100.
+	Tokens int
 	// Header is the most bytes of a part's headers. Default 16 KiB.
 	Header int64
 	// Idle is the longest time a client may take for its next 16 KiB, or for the
@@ -37,6 +40,7 @@ type Limits struct {
 const (
 	defaultText   = 2*core.MiB + core.MiB/2
 	defaultFields = 1000
+	defaultTokens = 100
 	defaultHeader = 16 * core.KiB
 	defaultIdle   = 30 * time.Second
 	partOverhead  = core.KiB // a part's boundary and usual headers
@@ -54,6 +58,7 @@ func (l Limits) forFields(fields []*core.Field) Limits {
 	setDefault(&l.Text, defaultText)
 	setDefault(&l.Fields, defaultFields)
 	setDefault(&l.Files, files)
+	setDefault(&l.Tokens, max(l.Files, defaultTokens))
 	setDefault(&l.Header, defaultHeader)
 	setDefault(&l.Idle, defaultIdle)
 	setDefault(&l.Request, add(add(bytes, l.Text), mul(partOverhead, int64(l.parts()))))

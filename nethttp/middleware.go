@@ -3,6 +3,7 @@ package nethttp
 import (
 	"bufio"
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -170,6 +171,15 @@ func (a *answer) Write(p []byte) (int, error) {
 // Hijack hands the connection over, where the server's writer can.
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(a.ResponseWriter).Hijack()
+}
+
+// ReadFrom sends the status 200 first, if none was sent. The server's writer may
+// then have the kernel copy.
+func (a *answer) ReadFrom(src io.Reader) (int64, error) {
+	if a.status == 0 {
+		a.WriteHeader(http.StatusOK)
+	}
+	return io.Copy(a.ResponseWriter, src)
 }
 
 // Flush is FlushError for callers that do not ask.

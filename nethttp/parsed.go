@@ -32,7 +32,25 @@ func (rc *Receiver) adopt(r *http.Request) error {
 	r.MultipartForm = nil
 	defer func() { _ = form.RemoveAll() }() // of no consequence for the request
 	in := rc.newIntake(r)
+	if size := sizeOf(form); size > rc.limits.Request { // of a body without a length
+		return in.end(tooLarge("the request is larger than", rc.limits.Request))
+	}
 	return in.end(in.takeParsed(form))
+}
+
+// sizeOf is the least that the form's body had.
+func sizeOf(form *multipart.Form) (size int64) {
+	for name, values := range form.Value {
+		for _, value := range values {
+			size += int64(len(name) + len(value))
+		}
+	}
+	for name, headers := range form.File {
+		for _, header := range headers {
+			size += int64(len(name)) + header.Size
+		}
+	}
+	return size
 }
 
 // takeParsed takes the texts first: their place among the files is not known any

@@ -83,11 +83,14 @@ func (c Config) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if kind := core.KindOf(err); c.Logger != nil && core.ProblemOf(err).Status >= http.StatusInternalServerError {
 		c.Logger.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "kind", kind.Code(), "error", err)
 	}
-	if c.ErrorFunc != nil {
-		c.ErrorFunc(w, r, err)
+	if c.ErrorFunc == nil {
+		WriteError(w, r, err)
 		return
 	}
-	WriteError(w, r, err)
+	c.ErrorFunc(w, r, err)
+	if txn := core.TxnFrom(r.Context()); txn != nil && !txn.Done() {
+		txn.SetRollbackOnly() // it wrote nothing, which is no success
+	}
 }
 
 // errBody says that err came from reading the request's body.

@@ -3,6 +3,7 @@ package nethttp_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/filefield/filefield/core"
@@ -133,11 +135,51 @@ func TestTemporaryFilesOfOtherRoutesGoWithTheirRequests(t *testing.T) {
 	}
 }
 
+func TestALongFormThatWasReadBeforeIsTooLargeAllTheSame(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{http: nethttp.Config{Limits: nethttp.Limits{Request: 2000}}})
+	inner := a.Config.Handler
+	a.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = r.PostFormValue("csrf_token")
+		inner.ServeHTTP(w, r)
+	})
+	b := newBody().file("file", "a.txt", bytes.Repeat([]byte("x"), 3000))
+	_ = b.w.Close()
+	res := a.post(t, b.w.FormDataContentType(), iotest.DataErrReader(&b.Buffer)) // without a length
+	res.want(t, http.StatusRequestEntityTooLarge, core.ErrTooLarge)
+}
+
+func TestUploadsWaitsForTheStoreOfEveryField(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appConfig{})
+	other, err := core.Open(core.Config{
+		Endpoint: "127.0.0.1:1", AccessKey: "a", SecretKey: "s", SigningKeys: []core.Secret{"a key for tests, long enough"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := other.Field(core.FieldConfig{Name: "other", Bucket: "others"})
+	hook := other.Startup(core.StartupConfig{Mode: core.Background})
+	if err := hook.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = hook.Stop(context.WithoutCancel(t.Context())) })
+	for name, fields := range map[string][]*core.Field{"first": {field, a.field}, "last": {a.field, field}} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		if err := (nethttp.Config{}).Receiver(fields...).Receive(httptest.NewRecorder(), r); core.KindOf(err) != core.ErrUnavailable {
+			t.Errorf("with the store that is not ready %s, the error is %v, want ErrUnavailable", name, err)
+		}
+	}
+}
+
 func TestFaultyFieldsOfARouteAreReported(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appConfig{})
 	upper := a.store.Field(core.FieldConfig{Name: "FILE", Bucket: a.bucket})
-	for name, fields := range map[string][]*core.Field{"a field that is nil": {nil}, "names that differ in case": {a.field, upper}} {
+	box := a.store.Field(core.FieldConfig{Name: "file-clear", Bucket: a.bucket})
+	for name, fields := range map[string][]*core.Field{
+		"a field that is nil": {nil}, "names that differ in case": {a.field, upper}, "the name of a clear box": {box, a.field},
+	} {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		if err := (nethttp.Config{}).Receiver(fields...).Receive(w, r); core.KindOf(err) != core.ErrConfig {

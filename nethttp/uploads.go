@@ -81,6 +81,9 @@ func (c Config) Receiver(fields ...*core.Field) *Receiver {
 			}
 		}
 		rc.fields[f.Name()] = f
+		if base, ok := strings.CutSuffix(f.Name(), "-clear"); ok && slices.ContainsFunc(fields, func(f *core.Field) bool { return f.Name() == base }) {
+			faults = append(faults, fmt.Errorf("the field %q has the name of the clear box of %q", f.Name(), base))
+		}
 		if !slices.Contains(rc.stores, f.Store()) {
 			rc.stores = append(rc.stores, f.Store())
 		}
@@ -141,30 +144,19 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 			return rc.multipart(w, r)
 		case mediaType == "application/x-www-form-urlencoded":
 			return rc.urlencoded(w, r)
-		case isJSON(mediaType):
-			return rc.json(w, r)
 		}
 	}
-	if r.Body == http.NoBody {
+	if withoutBody(r) && !isJSON(mediaType) {
 		return nil
 	}
 	if !isData(mediaType) { // Gin's binder would take it for an empty form
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"}
 	}
-	r.Body = rc.body(w, r, rc.limits.Text)
-	return nil
+	return rc.data(w, r, mediaType)
 }
 
-// isData says whether a media type is of those that frameworks' binders read,
-// beside forms.
-func isData(mediaType string) bool {
-	switch mediaType {
-	case "application/xml", "text/xml", "application/yaml", "application/x-yaml", "application/toml",
-		"application/msgpack", "application/x-msgpack", "application/x-protobuf", "application/bson":
-		return true
-	}
-	return isJSON(mediaType)
-}
+// withoutBody says that a request has none, whatever middleware has put around it.
+func withoutBody(r *http.Request) bool { return r.Body == http.NoBody || r.ContentLength == 0 }
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {

@@ -143,15 +143,29 @@ type world struct {
 }
 
 // startWorld starts an S3 server and an app that uses it.
-func startWorld(t *testing.T, program string) *world {
+func startWorld(t *testing.T, program subject) *world {
 	t.Helper()
 	w := &world{s3: s3test.StartOwn(t, s3test.Options{})}
-	w.App = Start(
-		t, program, t.TempDir(),
-		"MINIO_ENDPOINT="+w.s3.Endpoint, "MINIO_ACCESS_KEY="+w.s3.AccessKey, "MINIO_SECRET_KEY="+w.s3.SecretKey,
-		"MINIO_REGION="+w.s3.Region, "FILEFIELD_TIMEOUT=2s",
-	)
 	w.declare(t, core.Config{SigningKeys: []core.Secret{signingKey}})
+	access, secret := w.s3.AccessKey, w.s3.SecretKey
+	if w.s3.Engine == s3test.MinIO { // the other has one account
+		policy, err := w.store.IAMPolicy(core.IAMPolicyOptions{Scope: program.scope})
+		if err != nil {
+			t.Fatal(err)
+		}
+		access, secret = w.s3.User(t, string(policy))
+	}
+	env := []string{
+		"MINIO_ENDPOINT=" + w.s3.Endpoint, "MINIO_ACCESS_KEY=" + access, "MINIO_SECRET_KEY=" + secret,
+		"MINIO_REGION=" + w.s3.Region, "FILEFIELD_TIMEOUT=2s",
+	}
+	if program.scope == core.IAMRun {
+		if err := w.store.Startup(core.StartupConfig{}).Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		env = append(env, "MINIO_CONSISTENCY_CHECK_ON_START=false")
+	}
+	w.App = Start(t, program.path, t.TempDir(), env...)
 	return w
 }
 

@@ -17,9 +17,22 @@ import (
 
 const mib = 1 << 20
 
-// Run holds a program against the contract.
-func Run(t *testing.T, program string) {
-	for name, test := range map[string]func(*testing.T, string){
+// Run holds a program against the contract. On MinIO the program is a user with
+// exactly the permissions that IAMPolicy gives for an app that makes its buckets.
+func Run(t *testing.T, program string) { run(t, subject{program, core.IAMSetup}) }
+
+// RunSetUp does the same with a program that finds its buckets made and looks at
+// none when it starts; on MinIO, with the permissions for running alone.
+func RunSetUp(t *testing.T, program string) { run(t, subject{program, core.IAMRun}) }
+
+// subject is the program that is held against the contract, and what it may do.
+type subject struct {
+	path  string
+	scope core.IAMScope
+}
+
+func run(t *testing.T, program subject) {
+	for name, test := range map[string]func(*testing.T, subject){
 		"keeps documents":                         keepsDocuments,
 		"changes documents":                       changesDocuments,
 		"takes tokens in place of files":          takesTokens,
@@ -43,7 +56,7 @@ func Run(t *testing.T, program string) {
 	}
 }
 
-func keepsDocuments(t *testing.T, program string) {
+func keepsDocuments(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture, photo, notes := pngImage(3, 2), jpegImage(20, 10), []byte("some notes\n")
 	posted := w.send(t, http.MethodPost, "/documents", form(
@@ -90,7 +103,7 @@ func keepsDocuments(t *testing.T, program string) {
 	w.send(t, http.MethodDelete, path(d.ID), body{}).wantProblem(t, http.StatusNotFound, "", "")
 }
 
-func changesDocuments(t *testing.T, program string) {
+func changesDocuments(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture := pngImage(4, 4)
 	d := w.create(t, form(
@@ -135,7 +148,7 @@ func changesDocuments(t *testing.T, program string) {
 	}
 }
 
-func takesTokens(t *testing.T, program string) {
+func takesTokens(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture := pngImage(2, 2)
 	d := w.create(t, asJSON(map[string]any{
@@ -156,7 +169,7 @@ func takesTokens(t *testing.T, program string) {
 	}
 }
 
-func listsPages(t *testing.T, program string) {
+func listsPages(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	if got := strings.TrimSpace(string(w.get(t, "/documents").body)); got != `{"documents":[],"next":null}` {
 		t.Errorf("the empty list is %s, want an empty array and no next page", got)
@@ -192,7 +205,7 @@ func listsPages(t *testing.T, program string) {
 	w.get(t, "/documents?limit=many").wantProblem(t, http.StatusUnprocessableEntity, "", "")
 }
 
-func passesFiles(t *testing.T, program string) {
+func passesFiles(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	d := w.create(t, form(text("title", "t"), upload("file", "naïve résumé.txt", []byte("0123456789"))))
 	target := path(d.ID) + "/file"
@@ -235,7 +248,7 @@ func passesFiles(t *testing.T, program string) {
 	w.get(t, "/documents/999/file").wantProblem(t, http.StatusNotFound, "", "")
 }
 
-func refuses(t *testing.T, program string) {
+func refuses(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture, words := pngImage(2, 2), []byte("words")
 	w.create(t, form(text("title", "taken"), upload("file", "a.txt", words), upload("cover", "c.png", picture), upload("extra", "x.txt", words)))
@@ -334,7 +347,7 @@ func tampered(token string) string {
 	return token[:i] + letter + token[i+1:]
 }
 
-func survivesOutage(t *testing.T, program string) {
+func survivesOutage(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	document := form(text("title", "after"), upload("file", "a.txt", []byte("a")))
 	for _, probe := range []string{"/healthz", "/readyz"} {
@@ -367,9 +380,9 @@ func survivesOutage(t *testing.T, program string) {
 
 // runsOnItsOwn stops an app with an engine inside it in the middle of an upload,
 // and starts it again on the same data.
-func runsOnItsOwn(t *testing.T, program string) {
+func runsOnItsOwn(t *testing.T, program subject) {
 	dir := t.TempDir()
-	a := Start(t, program, dir)
+	a := Start(t, program.path, dir)
 	b := form(text("title", "kept"), upload("file", "a.txt", longer([]byte("text"), 6*mib)))
 	got := a.sendWhileStopping(t, b)
 	if got.status != http.StatusCreated {
@@ -377,7 +390,7 @@ func runsOnItsOwn(t *testing.T, program string) {
 	}
 	a.WaitEnd(t)
 
-	again := Start(t, program, dir)
+	again := Start(t, program.path, dir)
 	list := again.list(t)
 	if len(list) != 1 {
 		t.Fatalf("after the restart there are %d documents, want 1", len(list))

@@ -13,7 +13,7 @@ import (
 	"github.com/filefield/filefield/examples/documents"
 )
 
-func showsPages(t *testing.T, program string) {
+func showsPages(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	posted := w.submit(t, "/documents", w.open(t, "/").form(t, "/documents").filled(
 		text("title", "<b>Cat & Dog</b>"), upload("file", "cat.png", pngImage(1, 1)), upload("cover", "c.png", pngImage(1, 1))))
@@ -56,7 +56,7 @@ func showsPages(t *testing.T, program string) {
 	}
 }
 
-func changesThroughPages(t *testing.T, program string) {
+func changesThroughPages(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture := pngImage(2, 2)
 	d := w.create(t, form(text("title", "first"), upload("file", "one.txt", []byte("one")), upload("cover", "c.png", picture), upload("extra", "x.txt", []byte("x"))))
@@ -106,7 +106,7 @@ func changesThroughPages(t *testing.T, program string) {
 	w.submit(t, deletion.action, urlencoded()).wantPage(t, http.StatusNotFound)
 }
 
-func keepsFilesOfForms(t *testing.T, program string) {
+func keepsFilesOfForms(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	name := `a"b <i>& c.png`
 	picture, photo := pngImage(3, 3), jpegImage(5, 4)
@@ -179,7 +179,7 @@ func (w *world) abandon(t *testing.T, files ...part) webForm {
 	return w.submit(t, "/documents", form(append([]part{text("title", "")}, files...)...)).wantPage(t, 422).form(t, "/documents")
 }
 
-func takesKeptFilesOnce(t *testing.T, program string) {
+func takesKeptFilesOnce(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	f := w.abandon(t, upload("file", "a.txt", []byte("one after the other")))
 	w.submit(t, "/documents", f.filled(text("title", "first"))).wantRedirect(t, "/")
@@ -228,7 +228,7 @@ func takesKeptFilesOnce(t *testing.T, program string) {
 	}
 }
 
-func forgetsForms(t *testing.T, program string) {
+func forgetsForms(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	w.create(t, form(text("title", "stays"), upload("file", "a.txt", []byte("a")), upload("cover", "c.png", pngImage(1, 1))))
 	before := w.state(t)
@@ -248,7 +248,7 @@ func forgetsForms(t *testing.T, program string) {
 	w.submit(t, "/documents", back.form(t, "/documents").filled(text("title", "in time"), upload("file", "b.txt", []byte("b")))).wantRedirect(t, "/")
 }
 
-func clearsFiles(t *testing.T, program string) {
+func clearsFiles(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture := pngImage(2, 2)
 	d := w.create(t, form(text("title", "t"), upload("file", "a.txt", []byte("a")), upload("cover", "c.png", picture)))

@@ -6,62 +6,43 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/sqltxn"
 )
-
-const schema = `
-CREATE TABLE IF NOT EXISTS documents (
-	id      INTEGER PRIMARY KEY AUTOINCREMENT,
-	title   TEXT NOT NULL UNIQUE,
-	file    TEXT NOT NULL,
-	cover   TEXT,
-	extra   TEXT,
-	version INTEGER NOT NULL DEFAULT 1
-)`
 
 const columns = "id, title, file, cover, extra, version"
 
-// Rows is the table of documents in an SQLite file. Safe for concurrent use.
-type Rows struct{ db *sql.DB }
-
-// OpenRows opens the SQLite file in dir, which is made when missing, and brings
-// its schema up to date. Close it at the end.
-func OpenRows(ctx context.Context, dir string) (*Rows, error) {
-	if os.Getenv("DATABASE_URL") != "" {
-		return nil, errors.New("DATABASE_URL is set, but this app keeps its rows in SQLite only: unset it")
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // whoever starts the app says where its data is
-		return nil, fmt.Errorf("make the data folder: %w", err)
-	}
-	// A write transaction takes its lock at once (immediate), so that waiting for
-	// it obeys busy_timeout.
-	path := filepath.Join(dir, "documents.sqlite")
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=busy_timeout(5000)&_txlock=immediate")
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	db.SetMaxOpenConns(1) // SQLite has one writer; waiting for it here is the cheapest place
-	if _, err := db.ExecContext(ctx, schema); err != nil {
-		return nil, errors.Join(fmt.Errorf("bring %s up to date: %w", path, err), db.Close())
-	}
-	return &Rows{db: db}, nil
+// Rows is the table of documents. Safe for concurrent use.
+type Rows struct {
+	db      *sql.DB
+	dialect dialect
 }
 
-// Close closes the file.
+// OpenRows opens the database that DATABASE_URL names, or the SQLite file in dir,
+// which is made when missing, and brings its schema up to date. Close it at the
+// end.
+func OpenRows(ctx context.Context, dir string) (*Rows, error) {
+	db, dialect, err := openDatabase(dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, dialect.schema); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring the database up to date: %w", err), db.Close())
+	}
+	return &Rows{db, dialect}, nil
+}
+
+// Close closes the database.
 func (t *Rows) Close() error { return t.db.Close() }
 
 // Insert stores a new document and sets its ID.
 func (t *Rows) Insert(ctx context.Context, d *Document) error {
-	return t.write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx,
-			"INSERT INTO documents (title, file, cover, extra) VALUES (?, ?, ?, ?) RETURNING id, version",
-			d.Title, d.File, d.Cover, d.Extra).Scan(&d.ID, &d.version)
+	return t.write(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		d.version = 1
+		d.ID, err = t.dialect.insert(ctx, tx, "INSERT INTO documents (title, file, cover, extra) VALUES (?, ?, ?, ?)",
+			d.Title, d.File, d.Cover, d.Extra)
+		return err
 	})
 }
 
@@ -69,22 +50,34 @@ func (t *Rows) Insert(ctx context.Context, d *Document) error {
 // it was read, nothing is stored and the error is ErrPrecondition: writing now
 // could bring back a file that the other change has removed.
 func (t *Rows) Update(ctx context.Context, d *Document) error {
-	err := t.write(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx,
-			"UPDATE documents SET title = ?, file = ?, cover = ?, extra = ?, version = version + 1 WHERE id = ? AND version = ? RETURNING version",
-			d.Title, d.File, d.Cover, d.Extra, d.ID, d.version).Scan(&d.version)
+	return t.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		result, err := tx.ExecContext(ctx,
+			t.dialect.bind("UPDATE documents SET title = ?, file = ?, cover = ?, extra = ?, version = version + 1 WHERE id = ? AND version = ?"),
+			d.Title, d.File, d.Cover, d.Extra, d.ID, d.version)
+		if err != nil {
+			return err
+		}
+		n, err := result.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return &core.Error{Kind: core.ErrPrecondition, Op: "update document", Detail: "The document was changed meanwhile. Load it again."}
+		}
+		d.version++
+		return nil
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return &core.Error{Kind: core.ErrPrecondition, Op: "update document", Detail: "The document was changed meanwhile. Load it again."}
-	}
-	return err
 }
 
 // Delete removes a document, and its files once the row is gone.
 func (t *Rows) Delete(ctx context.Context, id int64) error {
-	return notFound(t.write(ctx, func(tx *sql.Tx) error {
+	return notFound(t.write(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		var d Document
-		if err := d.scan(tx.QueryRowContext(ctx, "DELETE FROM documents WHERE id = ? RETURNING "+columns, id)); err != nil {
+		query := t.dialect.bind("SELECT " + columns + " FROM documents WHERE id = ?" + t.dialect.lock)
+		if err := d.scan(tx.QueryRowContext(ctx, query, id)); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, t.dialect.bind("DELETE FROM documents WHERE id = ?"), id); err != nil {
 			return err
 		}
 		return d.DeleteFiles(ctx, Form{})
@@ -93,7 +86,7 @@ func (t *Rows) Delete(ctx context.Context, id int64) error {
 
 // Get returns one document.
 func (t *Rows) Get(ctx context.Context, id int64) (d Document, err error) {
-	err = d.scan(t.db.QueryRowContext(ctx, "SELECT "+columns+" FROM documents WHERE id = ?", id))
+	err = d.scan(t.db.QueryRowContext(ctx, t.dialect.bind("SELECT "+columns+" FROM documents WHERE id = ?"), id))
 	return d, notFound(err)
 }
 
@@ -101,7 +94,7 @@ func (t *Rows) Get(ctx context.Context, id int64) (d Document, err error) {
 // after, and the id to go on behind, or nil at the end.
 func (t *Rows) List(ctx context.Context, after int64, limit int) (list []Document, next *int64, err error) {
 	// One more than asked for tells whether there is a next page.
-	rows, err := t.db.QueryContext(ctx, "SELECT "+columns+" FROM documents WHERE id > ? ORDER BY id LIMIT ?", after, limit+1)
+	rows, err := t.db.QueryContext(ctx, t.dialect.bind("SELECT "+columns+" FROM documents WHERE id > ? ORDER BY id LIMIT ?"), after, limit+1)
 	if err != nil {
 		return nil, nil, fmt.Errorf("list documents: %w", err)
 	}
@@ -125,33 +118,20 @@ func (d *Document) scan(row interface{ Scan(...any) error }) error {
 	return row.Scan(&d.ID, &d.Title, &d.File, &d.Cover, &d.Extra, &d.version)
 }
 
-// write runs do in a transaction and, once that is committed, commits the
-// request's files: from then on they stay, whatever else fails, so that a row
-// never points at nothing. Without a transaction, a request that is cancelled
-// just when its statement ends could report a failure and leave the row.
-func (t *Rows) write(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := t.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
-	}
-	defer tx.Rollback() // does nothing after Commit
-	if err := do(tx); err != nil {
-		return titleTaken(err)
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
-	if err := core.Commit(context.WithoutCancel(ctx)); err != nil {
+// write runs work in a transaction of rows and files: the request's files are
+// committed with the row, whatever else fails, so that a row never points at
+// nothing, and what work deletes goes after that.
+func (t *Rows) write(ctx context.Context, work func(context.Context, *sql.Tx) error) error {
+	options := sqltxn.Options{TidyFailed: func(ctx context.Context, err error) {
 		// The row is as it should be; at worst an object stays that no row names.
 		slog.ErrorContext(ctx, "files of a row could not be tidied up", "error", err)
-	}
-	return nil
+	}}
+	return titleTaken(sqltxn.Run(ctx, t.db, options, work))
 }
 
 // titleTaken turns the database's refusal of a second equal title into a 409.
 func titleTaken(err error) error {
-	var refused *sqlite.Error
-	if errors.As(err, &refused) && refused.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE {
+	if isTaken(err) {
 		return &core.Error{Kind: core.ErrTaken, Op: "store document", Field: "title", Detail: "Document with this Title already exists."}
 	}
 	return err

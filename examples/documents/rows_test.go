@@ -92,9 +92,12 @@ func TestACancelledRequestLeavesNoRow(t *testing.T) {
 	}
 }
 
-func TestADatabaseURLIsRefusedRatherThanIgnored(t *testing.T) {
-	t.Setenv("DATABASE_URL", "postgres://localhost/app")
-	if _, err := OpenRows(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "DATABASE_URL") {
-		t.Errorf("OpenRows = %v, want an error that names DATABASE_URL", err)
+func TestADatabaseURLOfAnotherKindIsRefusedRatherThanIgnored(t *testing.T) {
+	for _, text := range []string{"oracle://localhost/app", "postgres://user:secret@%zz/app"} {
+		t.Setenv("DATABASE_URL", text)
+		_, err := OpenRows(t.Context(), t.TempDir())
+		if err == nil || !strings.Contains(err.Error(), "DATABASE_URL") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: OpenRows = %v, want an error that names DATABASE_URL", text, err)
+		}
 	}
 }

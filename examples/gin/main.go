@@ -194,7 +194,7 @@ func (a *app) fail(c *gin.Context, err error) {
 	if documents.WantsPage(c.Request) {
 		var sent documents.Form
 		_ = c.ShouldBind(&sent) // as far as it goes
-		problem := core.ProblemOf(nethttp.BindError(err))
+		problem := core.ProblemOf(nethttp.BindError(c.Request, err))
 		if a.FailedPage(c.Request, c.Param("id"), sent, problem).Write(c.Writer, c.Request, problem.Status) == nil {
 			_ = c.Error(err) // for the log; returns what it was given
 			c.Abort()

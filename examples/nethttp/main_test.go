@@ -7,3 +7,5 @@ import (
 )
 
 func TestContract(t *testing.T) { contract.Run(t, contract.Build(t)) }
+
+func TestContractWhereBucketsAreMade(t *testing.T) { contract.RunSetUp(t, contract.Build(t)) }

@@ -283,3 +283,27 @@ func TestRulesMayBeUsedByManyRequestsAtOnce(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesApplyToImages(t *testing.T) {
+	t.Parallel()
+	type avatar struct{ fieldtype.Image[photo] }
+	image := fieldtype.ImageOf[photo](stored(picture).Object())
+	for _, value := range []any{image, &image, avatar{image}} {
+		mustFind(t, value, "required,image_max=4096x4096,file_max=5MB")
+		mustFind(t, value, "required,image_max=1920x1079", wanted{"photo", "image_max"})
+	}
+	for _, value := range []any{fieldtype.Image[photo]{}, avatar{}} {
+		mustFind(t, value, "required,image_max=4096x4096", wanted{"photo", "required"})
+		mustFind(t, value, "image_max=4096x4096")
+	}
+	model := struct {
+		Avatar fieldtype.Image[photo] `validate:"required,image_max=4096x4096"`
+	}{}
+	if err := validation.Check(registered(t), &model); err != nil {
+		t.Errorf("Check: %v", err)
+	}
+	turned := stored(picture).Object() // 1080 wide and 1920 high to look at
+	turned.Orientation = 8
+	mustFind(t, fieldtype.ImageOf[photo](turned), "image_max=1080x1920")
+	mustFind(t, fieldtype.ImageOf[photo](turned), "image_aspect=16:9", wanted{"photo", "image_aspect"})
+}

@@ -1,0 +1,169 @@
+package core
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// Written is an object that an upload writes, or a pending one that a request
+// claims: what a Journal notes, and what undoing it later needs to know.
+type Written struct {
+	Bucket string
+	Key    Key
+	// Upload is the mark by which the object is told from another that has come
+	// to its key; "" for one that was claimed (see Field.Claim).
+	Upload string
+	// Multipart is S3's id of the multipart upload, or "".
+	Multipart string
+	// Staged says that the object replaces another at the commit, and then goes.
+	Staged bool
+}
+
+// Journal notes what is about to be written, somewhere that survives this
+// process, so that what a crash leaves can be found (package ledger keeps one in
+// a database). Safe for concurrent use.
+type Journal interface {
+	// Writing is called before an object is written or claimed, and again once a
+	// multipart upload has its id. An error ends the save; one of kind
+	// ErrPrecondition has it try another key.
+	Writing(ctx context.Context, w Written) error
+	// Gone is called when a rollback has undone what Writing noted.
+	Gone(ctx context.Context, w Written) error
+}
+
+type journalKey struct{}
+
+// WithJournal returns a context under which transactions note what they store
+// in j. A save without a transaction is not noted: nobody would ever settle it.
+func WithJournal(ctx context.Context, j Journal) context.Context {
+	return context.WithValue(ctx, journalKey{}, j)
+}
+
+// JournalFrom returns the Journal of ctx, or nil.
+func JournalFrom(ctx context.Context) Journal {
+	j, _ := ctx.Value(journalKey{}).(Journal)
+	return j
+}
+
+// note tells the journal of what comes next.
+func (u *upload) note(ctx context.Context, key Key, multipart string) error {
+	if u.journal == nil {
+		return nil
+	}
+	return u.journal.Writing(ctx, Written{Bucket: u.bucket.name, Key: key, Upload: u.id, Multipart: multipart})
+}
+
+// RemoveWritten undoes what a Journal noted, after a crash: it gives the parts of
+// an unfinished upload back and removes the object if it is still the one that
+// the upload wrote. What is not there (any more) is no error. Objects encrypted
+// with a customer's key cannot be told apart and are an error.
+func (b *Bucket) RemoveWritten(ctx context.Context, w Written) error {
+	if w.Key.IsZero() {
+		return errNoKey("delete", b.name)
+	}
+	if w.Multipart != "" {
+		if err := b.abortUpload(ctx, w.Key, w.Multipart); err != nil {
+			return err
+		}
+	}
+	if w.Upload == "" {
+		return b.remove(ctx, w.Key)
+	}
+	return b.removeWritten(ctx, w.Key, w.Upload, nil)
+}
+
+func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {
+	return b.store.retry(ctx, b.at("abort upload", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+		err := b.store.internal.AbortMultipartUpload(ctx, b.name, key.String(), id)
+		var r minio.ErrorResponse
+		if errors.As(err, &r) && (r.Code == "NoSuchUpload" || r.Code == "NoSuchBucket") {
+			return nil
+		}
+		return err
+	})
+}
+
+// Stored returns what the open transaction, and those around it, stored or
+// claimed under a Journal and that has not been settled.
+func (t *Txn) Stored() []Written {
+	var list []Written
+	for ; t != nil; t = t.parent {
+		if t.Done() {
+			continue
+		}
+		for _, f := range t.taken() {
+			if f.journaled && f.state.Load() == fileOpen {
+				list = append(list, Written{Bucket: f.bucket, Key: f.key, Upload: f.upload, Staged: f.staged})
+			}
+		}
+	}
+	return list
+}
+
+// Deleted returns the objects that go when the open transaction commits, each
+// with its bucket and key: its own, and those of the transactions around it.
+func (t *Txn) Deleted() []Written {
+	var list []Written
+	for ; t != nil; t = t.parent {
+		t.mu.Lock()
+		for _, d := range t.deletions {
+			if t.ended == notEnded && !d.spared.Load() {
+				list = append(list, Written{Bucket: d.bucket, Key: d.key})
+			}
+		}
+		t.mu.Unlock()
+	}
+	return list
+}
+
+// Spare takes the deletions of an object back, as where another row turns out to
+// have it.
+func (t *Txn) Spare(bucket string, key Key) {
+	for ; t != nil; t = t.parent {
+		t.mu.Lock()
+		for _, d := range t.deletions {
+			if d.bucket == bucket && d.key == key {
+				d.spared.Store(true)
+			}
+		}
+		t.mu.Unlock()
+	}
+}
+
+// Settle says that a committed row has the object: it stays, however the
+// transaction that stored or claimed it, or one around it, ends. false if none of
+// them did.
+func (t *Txn) Settle(bucket string, key Key) bool {
+	f := t.file(bucket, key)
+	return f != nil && f.keep()
+}
+
+// Has says whether the transaction, or one around it, stored or claimed the
+// object and has not ended.
+func (t *Txn) Has(bucket string, key Key) bool {
+	f := t.file(bucket, key)
+	return f != nil && f.state.Load() == fileOpen
+}
+
+// Leave ends the transaction and those around it without doing anything: what
+// was stored stays, and so does what was to be deleted. It is for the one case
+// in which nobody knows whether the row is there, a commit whose answer was
+// lost: an object too many is mended by a sweep, one too few by nothing.
+func (t *Txn) Leave() {
+	for ; t != nil; t = t.parent {
+		for _, f := range t.taken() {
+			f.end()
+		}
+		_, _, _ = t.end(committed)
+	}
+}
+
+// deletion is an object that goes at the commit.
+type deletion struct {
+	bucket string
+	key    Key
+	spared atomic.Bool
+}

@@ -1,0 +1,247 @@
+package core_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/s3test"
+)
+
+// notes is a journal in memory.
+type notes struct {
+	mu      sync.Mutex
+	writing []core.Written
+	gone    []core.Written
+	refuse  func(core.Written) error
+}
+
+func (n *notes) Writing(_ context.Context, w core.Written) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.writing = append(n.writing, w)
+	if n.refuse != nil {
+		return n.refuse(w)
+	}
+	return nil
+}
+
+func (n *notes) Gone(_ context.Context, w core.Written) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gone = append(n.gone, w)
+	return nil
+}
+
+func journaled(t *testing.T) (context.Context, *core.Txn, *notes) {
+	t.Helper()
+	n := &notes{}
+	ctx, txn := core.Begin(core.WithJournal(t.Context(), n))
+	return ctx, txn, n
+}
+
+func TestAJournalHearsOfAnObjectBeforeItIsWritten(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int64{"one part": 10, "several parts": 11 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			ctx, txn, n := journaled(t)
+			n.refuse = func(w core.Written) error {
+				if there, err := store.Bucket(bucket).Exists(t.Context(), w.Key); err != nil || (there && w.Multipart == "") {
+					t.Errorf("when the journal hears of %s it exists: %t, %v", w.Key, there, err)
+				}
+				return nil
+			}
+			o, err := store.Bucket(bucket).Save(ctx, "a.bin", core.Upload{Body: bytes.NewReader(random(1, size))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := n.writing[0]
+			if first.Bucket != bucket || first.Key != o.Key || first.Upload == "" || first.Multipart != "" {
+				t.Errorf("the journal heard of %+v first", first)
+			}
+			if several := n.writing[len(n.writing)-1].Multipart != ""; several != (size > 10) {
+				t.Errorf("the journal heard of %+v last", n.writing[len(n.writing)-1])
+			}
+			stored := txn.Stored()
+			if len(stored) != 1 || stored[0].Upload != first.Upload || stored[0].Key != o.Key {
+				t.Errorf("the transaction stored %+v", stored)
+			}
+			if err := txn.Rollback(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if len(n.gone) != 1 || n.gone[0].Upload != first.Upload {
+				t.Errorf("after the rollback %+v is gone", n.gone)
+			}
+			wantLeft(t, bucket)
+		})
+	}
+}
+
+func TestAJournalThatRefusesEndsTheSaveOrMovesIt(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int64{10, 11 << 20} {
+		t.Run(fmt.Sprint(size, " bytes"), func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			down := errors.New("the database is down")
+			ctx, _, n := journaled(t)
+			n.refuse = func(core.Written) error { return down }
+			_, err := store.Bucket(bucket).Save(ctx, "a.bin", core.Upload{Body: bytes.NewReader(random(1, size))})
+			if !errors.Is(err, down) {
+				t.Errorf("the error is %v, want the journal's", err)
+			}
+			wantLeft(t, bucket)
+			n.refuse = func(w core.Written) error {
+				if w.Key.String() == "a.bin" {
+					return &core.Error{Kind: core.ErrPrecondition}
+				}
+				return nil
+			}
+			o, err := store.Bucket(bucket).Save(ctx, "a.bin", core.Upload{Body: bytes.NewReader(random(1, size))})
+			if err != nil || !strings.HasPrefix(o.Key.String(), "a_") {
+				t.Errorf("the key is %s, %v; want an alternative to a.bin", o.Key, err)
+			}
+		})
+	}
+}
+
+func TestWithoutATransactionNothingIsNoted(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	n := &notes{}
+	o, err := store.Bucket(bucket).Save(core.WithJournal(t.Context(), n), "a.txt", core.Upload{Body: strings.NewReader("a")})
+	if err != nil || len(n.writing) != 0 {
+		t.Errorf("the journal heard of %+v, %v", n.writing, err)
+	}
+	copied := o
+	if !o.Loose() {
+		t.Error("an object stored outside a transaction is not loose")
+	}
+	copied.Settle()
+	if o.Loose() {
+		t.Error("once a row has it, its copies are still loose")
+	}
+	(core.Object{}).Settle() // of an object from anywhere else it does nothing
+	if (core.Object{}).Loose() {
+		t.Error("an object from elsewhere is loose")
+	}
+}
+
+func TestRemoveWrittenLeavesAnothersObject(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	b := store.Bucket(bucket)
+	ctx, txn, n := journaled(t)
+	saveIn(ctx, t, b, "a.txt", "mine", false)
+	w := n.writing[0]
+	txn.Leave() // and then the process died
+	wantLeft(t, bucket, "a.txt")
+	other := w
+	other.Upload = "somebody else's"
+	if err := b.RemoveWritten(t.Context(), other); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(t, bucket, "a.txt")
+	for range 2 { // the second finds nothing
+		if err := b.RemoveWritten(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		wantLeft(t, bucket)
+	}
+	wantKind(t, "without a key", b.RemoveWritten(t.Context(), core.Written{}), core.ErrName)
+}
+
+func TestRemoveWrittenGivesPartsBack(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	store, bucket := openStore(t)
+	key := mustKey(t, "a.bin")
+	client := minio.Core{Client: s.Client(t)}
+	id, err := client.NewMultipartUpload(t.Context(), bucket, key.String(), minio.PutObjectOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := core.Written{Bucket: bucket, Key: key, Upload: "upload", Multipart: id}
+	for range 2 {
+		if err := store.Bucket(bucket).RemoveWritten(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+		if _, uploads := s3test.Leftovers(t, s, bucket); len(uploads) != 0 {
+			t.Errorf("left are %q", uploads)
+		}
+	}
+}
+
+func TestSettledFilesStayAndSparedDeletionsDoNotHappen(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	b := store.Bucket(bucket)
+	save(t, b, "old.txt", "old")
+	save(t, b, "gone.txt", "gone")
+	outer, outerTxn, _ := journaled(t)
+	kept := saveIn(outer, t, b, "kept.txt", "kept", false)
+	ctx, txn := core.Begin(outer)
+	saveIn(ctx, t, b, "dropped.txt", "dropped", false)
+	if !txn.Settle(bucket, kept.Key) || txn.Settle(bucket, mustKey(t, "old.txt")) {
+		t.Error("Settle does not know what the transaction stored")
+	}
+	if !txn.Has(bucket, mustKey(t, "dropped.txt")) || txn.Has(bucket, kept.Key) {
+		t.Error("Has does not know what is open")
+	}
+	if stored := txn.Stored(); len(stored) != 1 || stored[0].Key.String() != "dropped.txt" {
+		t.Errorf("Stored is %+v", stored)
+	}
+	if err := outerTxn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(t, bucket, "gone.txt", "kept.txt", "old.txt")
+
+	ctx, txn = begin(t)
+	for _, name := range []string{"old.txt", "gone.txt"} {
+		if err := b.Delete(ctx, mustKey(t, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	txn.Spare(bucket, mustKey(t, "old.txt"))
+	if deleted := txn.Deleted(); len(deleted) != 1 || deleted[0].Key.String() != "gone.txt" {
+		t.Errorf("Deleted is %+v", deleted)
+	}
+	if err := txn.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(t, bucket, "kept.txt", "old.txt")
+}
+
+func TestATransactionThatIsLeftDoesNothing(t *testing.T) {
+	t.Parallel()
+	store, bucket := openStore(t)
+	b := store.Bucket(bucket)
+	save(t, b, "old.txt", "old")
+	outer, outerTxn := begin(t)
+	saveIn(outer, t, b, "outer.txt", "outer", false)
+	ctx, txn := core.Begin(outer)
+	saveIn(ctx, t, b, "inner.txt", "inner", false)
+	if err := b.Delete(ctx, mustKey(t, "old.txt")); err != nil {
+		t.Fatal(err)
+	}
+	txn.Leave()
+	if err := errors.Join(txn.Rollback(ctx), outerTxn.Rollback(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	wantLeft(t, bucket, "inner.txt", "old.txt", "outer.txt")
+	if alone, txn := core.BeginAlone(outer); core.TxnFrom(alone) != txn || txn.Commit(alone) != nil {
+		t.Error("a transaction that stands alone depends on the one around it")
+	}
+}

@@ -1,0 +1,363 @@
+package databases_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/databases/internal/dbtest"
+	"github.com/filefield/filefield/databases/media"
+	"github.com/filefield/filefield/fieldtype"
+	"github.com/filefield/filefield/internal/s3test"
+	"github.com/filefield/filefield/ledger"
+	"github.com/filefield/filefield/sqltxn"
+)
+
+// crashVar has the test binary be the process that is killed: see runChild.
+const crashVar = "FILEFIELD_TEST_CRASH"
+
+// crash is what a child process does, and at which step it kills itself.
+type crash struct {
+	Kind                                   dbtest.Kind
+	Driver, DSN                            string
+	Endpoint, AccessKey, SecretKey, Region string
+	Folder                                 string
+	Ledger                                 bool
+
+	Op   string // create, replace, delete
+	Step string
+	Size int64
+	ID   int64
+}
+
+const (
+	small = 1000
+	large = 11 << 20 // three parts
+)
+
+// step is a moment to die at.
+type step struct {
+	name string
+	size int64
+	// leftover is how many objects without a row there are without a ledger.
+	leftover int
+}
+
+// steps lists the moments of an operation, in their order.
+func steps(op string) []step {
+	saving := []step{
+		{"before the save", small, 0},
+		{"before the request", small, 0},
+		{"during the request", small, 0},
+		{"the request is answered", small, 1},
+		{"a part is on its way", large, 0},
+		{"a part is answered", large, 0},
+		{"before the parts become an object", large, 0},
+		{"the parts are an object", large, 1},
+		{"saved", small, 1},
+		{"saved", large, 1},
+		{"the row is written", small, 1},
+	}
+	switch op {
+	case "create":
+		return append(saving, step{"committed", small, 0}, step{"never", small, 0})
+	case "replace":
+		return append(saving, step{"committed", small, 1}, step{"before the deletion", small, 1}, step{"deleted", small, 0}, step{"never", large, 0})
+	default:
+		return []step{{"the row is written", small, 0}, {"committed", small, 1}, {"before the deletion", small, 1}, {"deleted", small, 0}, {"never", small, 0}}
+	}
+}
+
+// TestAKilledProcess is the crash matrix.
+func TestAKilledProcess(t *testing.T) {
+	t.Parallel()
+	for _, kind := range dbtest.Kinds() {
+		for _, with := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, ledger %t", kind, with), func(t *testing.T) {
+				t.Parallel()
+				openStore(t)
+				d := dbtest.Open(t, kind)
+				tb := table{d, openSQL(t, d)}
+				openLedger(t, d, 0)
+				for _, op := range []string{"create", "replace", "delete"} {
+					for _, s := range steps(op) {
+						t.Run(fmt.Sprintf("%s, %s, %d", op, s.name, s.size), func(t *testing.T) {
+							ctx, name := folder(t)
+							testCrash(ctx, t, tb, crash{Op: op, Step: s.name, Size: s.size, Ledger: with, Folder: name}, s.leftover)
+						})
+					}
+				}
+			})
+		}
+	}
+}
+
+func testCrash(ctx context.Context, t *testing.T, tb table, c crash, leftover int) {
+	s := s3test.Start(t)
+	var p profile
+	if c.Op != "create" {
+		p = profile{Name: c.Folder}
+		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+			p.Avatar = avatar(ctx, t, "old content")
+			return r.create(ctx, &p)
+		})
+	}
+	c.ID, c.Kind, c.Driver, c.DSN = p.ID, tb.d.Kind, tb.d.Driver, tb.d.DSN
+	c.Endpoint, c.AccessKey, c.SecretKey, c.Region = s.Endpoint, s.AccessKey, s.SecretKey, s.Region
+	runCrash(t, c)
+	if c.Ledger {
+		recoverCrashed(t, tb.d)
+	}
+
+	var referenced []string
+	tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+		list, err := r.list(ctx)
+		for _, p := range list {
+			if p.Name == c.Folder {
+				referenced = append(referenced, keys(p)...)
+			}
+		}
+		return err
+	})
+	if rows, want := len(referenced), wantRows(c); rows != want {
+		t.Errorf("there are %d rows, want %d", rows, want)
+	}
+	there := left(t, c.Folder)
+	for _, key := range referenced {
+		if !slices.Contains(there, key) {
+			t.Errorf("a row points at %s, which does not exist", key)
+		}
+	}
+	if c.Ledger {
+		leftover = 0
+		if uploads := unfinished(t, s, c.Folder); len(uploads) > 0 {
+			t.Errorf("parts are left of %q", uploads)
+		}
+	}
+	if n := len(there) - len(referenced); n != leftover {
+		t.Errorf("%d objects have no row, want %d: %q, rows have %q", n, leftover, there, referenced)
+	}
+}
+
+// wantRows says how many rows with a file there are afterwards.
+func wantRows(c crash) int {
+	after := slices.Contains([]string{"committed", "before the deletion", "deleted", "never"}, c.Step)
+	if (c.Op == "create") == after || c.Op == "replace" {
+		return 1
+	}
+	return 0
+}
+
+func unfinished(t *testing.T, s *s3test.Server, folder string) (list []string) {
+	t.Helper()
+	_, uploads := s3test.Leftovers(t, s, bucketName)
+	for _, u := range uploads {
+		if strings.HasPrefix(u, folder+"/") {
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// runCrash runs the child and sees that it died where it was to die.
+func runCrash(t *testing.T, c crash) {
+	t.Helper()
+	spec, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child := exec.CommandContext(t.Context(), self)
+	child.Env = append(os.Environ(), crashVar+"="+string(spec))
+	out, err := child.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case c.Step == "never" && err == nil:
+	case c.Step != "never" && errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL: //nolint:forcetypeassert // on Unix
+	default:
+		t.Fatalf("the child ended with %v:\n%s", err, out)
+	}
+}
+
+// recoverCrashed runs workers until nothing is left to do. The database may need
+// a moment to notice that its client died, and a worker passes over what that had
+// locked.
+func recoverCrashed(t *testing.T, d *dbtest.Database) {
+	t.Helper()
+	for tries := range 200 {
+		l := openLedger(t, d, time.Duration(tries+1)*25*time.Hour)
+		if _, err := l.Recover(t.Context(), openStore(t)); err != nil {
+			t.Fatalf("recovery: %v", err)
+		}
+		if len(entries(t, d)) == 0 {
+			return
+		}
+	}
+	t.Errorf("the ledger still has %q", entries(t, d))
+}
+
+// The child.
+
+// runChild is the process that is killed, where the environment says so.
+func runChild() bool {
+	text := os.Getenv(crashVar)
+	if text == "" {
+		return false
+	}
+	var c crash
+	err := json.Unmarshal([]byte(text), &c)
+	if err == nil {
+		err = c.run(media.WithFolder(context.Background(), c.Folder))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return true
+}
+
+// at is a moment of the child: it dies here if this is the step.
+func (c crash) at(step string) {
+	if c.Step == step {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	}
+}
+
+func (c crash) run(ctx context.Context) error {
+	db, err := sql.Open(c.Driver, c.DSN)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	store, err := core.Open(core.Config{
+		Endpoint: c.Endpoint, AccessKey: c.AccessKey, SecretKey: core.Secret(c.SecretKey), Region: c.Region,
+		SigningKeys: []core.Secret{"the signing key of these tests"}, Transport: c,
+	})
+	if err != nil {
+		return err
+	}
+	media.Declare(store, bucketName)
+	options := sqltxn.Options{TidyFailed: func(_ context.Context, err error) { fmt.Fprintln(os.Stderr, "tidy:", err) }}
+	if c.Ledger {
+		if options.Ledger, err = ledger.New(ledger.Config{DB: db, Dialect: ledgerDialect(c.Kind)}); err != nil {
+			return err
+		}
+		ctx = options.Ledger.Context(ctx)
+	}
+	request, txn := core.Begin(ctx)
+	defer txn.Rollback(ctx) //nolint:errcheck // seen by what is left
+	var file fieldtype.File[media.Avatar]
+	if c.Op != "delete" {
+		c.at("before the save")
+		o, err := media.Avatars().Save(request, core.Upload{Body: io.LimitReader(letters{}, c.Size), Name: "new.txt"})
+		if err != nil {
+			return err
+		}
+		file = fieldtype.Of[media.Avatar](o)
+		c.at("saved")
+	}
+	return sqltxn.Over(request, c.conn(db), options, func(ctx context.Context, tx *sql.Tx) error {
+		r := sqlRows{tx, c.Kind}
+		var err error
+		switch c.Op {
+		case "create":
+			err = r.create(ctx, &profile{Name: c.Folder, Avatar: file})
+		case "replace":
+			err = r.update(ctx, &profile{ID: c.ID, Name: c.Folder, Avatar: file})
+		case "delete":
+			err = r.delete(ctx, c.ID)
+		}
+		c.at("the row is written")
+		return err
+	})
+}
+
+// conn is database/sql's, with a moment right after the commit.
+func (c crash) conn(db *sql.DB) sqltxn.Conn[*sql.Tx] {
+	return sqltxn.Conn[*sql.Tx]{
+		Owner: db,
+		Begin: func(ctx context.Context) (*sql.Tx, error) { return db.BeginTx(ctx, nil) },
+		Commit: func(_ context.Context, tx *sql.Tx) error {
+			err := tx.Commit()
+			c.at("committed")
+			return err
+		},
+		Rollback: func(_ context.Context, tx *sql.Tx) error { return tx.Rollback() },
+		Exec: func(ctx context.Context, tx *sql.Tx, query string, args ...any) (int64, error) {
+			result, err := tx.ExecContext(ctx, query, args...)
+			if err != nil {
+				return 0, err
+			}
+			return result.RowsAffected()
+		},
+	}
+}
+
+// RoundTrip carries the child's requests to storage, with moments around them.
+func (c crash) RoundTrip(r *http.Request) (*http.Response, error) {
+	part := r.URL.Query().Get("partNumber")
+	switch {
+	case r.Method == http.MethodPut && part == "":
+		c.at("before the request")
+		if c.Step == "during the request" {
+			r.Body = dying{r.Body, c, new(int)}
+		}
+		defer c.at("the request is answered")
+	case r.Method == http.MethodPut:
+		if part == "2" {
+			c.at("a part is on its way")
+		}
+		defer c.at("a part is answered")
+	case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
+		c.at("before the parts become an object")
+		defer c.at("the parts are an object")
+	case r.Method == http.MethodDelete && !r.URL.Query().Has("uploadId"):
+		c.at("before the deletion")
+		defer c.at("deleted")
+	}
+	return transport.RoundTrip(r)
+}
+
+var transport = &http.Transport{}
+
+// dying is a body whose process dies when half of it is on its way.
+type dying struct {
+	io.ReadCloser
+	c    crash
+	read *int
+}
+
+func (d dying) Read(p []byte) (int, error) {
+	if *d.read >= small/2 {
+		d.c.at("during the request")
+	}
+	n, err := d.ReadCloser.Read(p[:min(len(p), small/2)])
+	*d.read += n
+	return n, err
+}
+
+// letters is text without end.
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'a' + byte(i%26)
+	}
+	return len(p), nil
+}

@@ -1,0 +1,267 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/filefield/filefield/core"
+)
+
+const (
+	defaultGrace    = 24 * time.Hour
+	defaultLease    = time.Minute
+	defaultInterval = time.Minute
+	defaultBatch    = 100
+)
+
+// Config is what a Ledger needs. DB and Dialect are required.
+type Config struct {
+	// DB is the database that has the rows, and so the table. What is about to be
+	// written is noted on a connection of its own, never in the app's transaction:
+	// a pool whose connections are all in transactions that save makes them wait.
+	DB *sql.DB
+	// Dialect is the SQL it speaks.
+	Dialect Dialect
+	// Grace is how long an object may be without a committed row: longer than
+	// the longest upload and the transaction after it. Default 24 hours.
+	Grace time.Duration
+	// Lease is how long a process may take to remove an object before another one
+	// does. Default 1 minute.
+	Lease time.Duration
+	// Interval is how often Work looks. Default 1 minute.
+	Interval time.Duration
+	// Batch is how many entries are taken at once. Default 100.
+	Batch int
+	// Fail hears of what Work could not do; it goes on. Default: nobody.
+	Fail func(ctx context.Context, err error)
+	// Now is the clock. The instances' clocks may differ by less than Lease.
+	// Default time.Now.
+	Now func() time.Time
+}
+
+// Ledger is the table and what is done with it. It is a core.Journal. Safe for
+// concurrent use; any number of processes may use one table.
+type Ledger struct{ config Config }
+
+// New returns a Ledger; ErrConfig where DB or Dialect is missing. It does not
+// talk to the database.
+func New(config Config) (*Ledger, error) {
+	var faults []error
+	if config.DB == nil {
+		faults = append(faults, errors.New("no database: set DB"))
+	}
+	if !config.Dialect.known() {
+		faults = append(faults, errors.New("no dialect: set Dialect to SQLite, PostgreSQL or MariaDB"))
+	}
+	if config.Grace < 0 || config.Lease < 0 || config.Interval < 0 || config.Batch < 0 {
+		faults = append(faults, errors.New("a duration or Batch is negative"))
+	}
+	if len(faults) > 0 {
+		return nil, &core.Error{Kind: core.ErrConfig, Op: "ledger", Err: errors.Join(faults...)}
+	}
+	if config.Grace == 0 {
+		config.Grace = defaultGrace
+	}
+	if config.Lease == 0 {
+		config.Lease = defaultLease
+	}
+	if config.Interval == 0 {
+		config.Interval = defaultInterval
+	}
+	if config.Batch == 0 {
+		config.Batch = defaultBatch
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Fail == nil {
+		config.Fail = func(context.Context, error) {}
+	}
+	return &Ledger{config: config}, nil
+}
+
+// Migrate makes the table where it is missing. Several processes may call it at
+// once.
+func (l *Ledger) Migrate(ctx context.Context) error {
+	for statement := range strings.SplitSeq(Schema(l.config.Dialect), ";") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if err := l.create(ctx, statement); err != nil {
+			return fail("create the ledger", err)
+		}
+	}
+	return nil
+}
+
+// create runs one statement again where PostgreSQL found another process making
+// the same table: IF NOT EXISTS looks before it locks.
+func (l *Ledger) create(ctx context.Context, statement string) (err error) {
+	for range 5 {
+		_, err = l.config.DB.ExecContext(ctx, statement)
+		var answer interface{ SQLState() string }
+		if !errors.As(err, &answer) || !exists(answer.SQLState()) {
+			return err
+		}
+	}
+	return err
+}
+
+// exists recognises a duplicate name in the catalogue, table and type.
+func exists(state string) bool { return state == "23505" || state == "42P07" || state == "42710" }
+
+// Context returns a context under which file transactions note what they store.
+func (l *Ledger) Context(ctx context.Context) context.Context { return core.WithJournal(ctx, l) }
+
+// Middleware is Context for the requests of a server. It goes around the
+// middleware that opens file transactions.
+func (l *Ledger) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(l.Context(r.Context())))
+	})
+}
+
+// InTransaction is Context for work inside a transaction of the database. SQLite
+// has one writer, so a save in there cannot be noted beside the transaction: it
+// is refused with ErrConfig.
+func (l *Ledger) InTransaction(ctx context.Context) context.Context {
+	if l.config.Dialect == SQLite {
+		return core.WithJournal(ctx, oneWriter{l})
+	}
+	return l.Context(ctx)
+}
+
+// oneWriter refuses to note what would wait for the transaction it is in.
+type oneWriter struct{ *Ledger }
+
+func (oneWriter) Writing(_ context.Context, w core.Written) error {
+	return &core.Error{
+		Kind: core.ErrConfig, Op: "note in the ledger", Bucket: w.Bucket, Key: w.Key.String(),
+		Err:    errors.New("SQLite has one writer, and this transaction is it"),
+		Advice: "with a ledger in SQLite, save the file before the transaction begins, as the Uploads middleware does",
+	}
+}
+
+// place names where an object lies.
+func place(bucket string, key core.Key) string { return sum(bucket, key.String()) }
+
+// sum is a hash of parts that no other parts have.
+func sum(parts ...string) string {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:%s", len(p), p)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func writingID(w core.Written) string  { return sum(place(w.Bucket, w.Key), "write", w.Upload) }
+func deletingID(w core.Written) string { return sum(place(w.Bucket, w.Key), "delete") }
+
+// Writing notes an object as pending: core.Journal. ErrPrecondition while an
+// older object of this key is being removed, so that the save takes another key.
+func (l *Ledger) Writing(ctx context.Context, w core.Written) error {
+	var busy int
+	err := l.config.DB.QueryRowContext(ctx, l.config.Dialect.bind("SELECT COUNT(*) FROM filefield_ledger WHERE place = ? AND state = 'deleting'"), place(w.Bucket, w.Key)).Scan(&busy)
+	if err != nil {
+		return fail("note in the ledger", err)
+	}
+	if busy > 0 {
+		return &core.Error{Kind: core.ErrPrecondition, Op: "note in the ledger", Bucket: w.Bucket, Key: w.Key.String(), Err: errors.New("an object of this key is being removed")}
+	}
+	now := l.config.Now()
+	_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.upsertWriting(), writingID(w), place(w.Bucket, w.Key), w.Bucket, w.Key.String(),
+		w.Upload, w.Multipart, "pending", now.Add(l.config.Grace).UnixMicro(), now.UnixMicro())
+	if err != nil || (w.Upload != "" && w.Multipart == "") {
+		return fail("note in the ledger", err) // a new entry
+	}
+	// It may have been there before, and a worker may have taken it since.
+	var state string
+	err = l.config.DB.QueryRowContext(ctx, l.config.Dialect.bind("SELECT state FROM filefield_ledger WHERE id = ?"), writingID(w)).Scan(&state)
+	if err == nil && state != "pending" {
+		return lost(w)
+	}
+	return fail("note in the ledger", err)
+}
+
+// Gone forgets an object that a rollback removed: core.Journal.
+func (l *Ledger) Gone(ctx context.Context, w core.Written) error {
+	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND state = 'pending'"), writingID(w))
+	return fail("note in the ledger", err)
+}
+
+// Exec runs a statement in a transaction of the database, with the parameters of
+// its dialect, and says how many rows it affected.
+type Exec func(ctx context.Context, query string, args ...any) (affected int64, err error)
+
+// Settle writes into the app's own transaction what is to become of its files:
+// what was stored
+// (core.Txn.Stored) is committed, what is to be deleted (core.Txn.Deleted) has an entry. sqltxn and
+// the packages for ORMs call it, right before the commit. ErrPrecondition where
+// a worker has given a file up: the transaction must be rolled back then.
+func (l *Ledger) Settle(ctx context.Context, exec Exec, stored, deleted []core.Written) error {
+	now := l.config.Now()
+	for _, w := range stored {
+		state, due := "committed", now.Add(l.config.Grace)
+		if w.Staged {
+			state, due = "deleting", now.Add(l.config.Lease)
+		}
+		n, err := exec(ctx, l.config.Dialect.bind("UPDATE filefield_ledger SET state = ?, due = ?, updated = ? WHERE id = ? AND state = 'pending'"),
+			state, due.UnixMicro(), now.UnixMicro(), writingID(w))
+		if err != nil {
+			return err
+		}
+		if n != 1 {
+			return lost(w)
+		}
+		// An object that was removed under this key before is not this one.
+		if _, err := exec(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ?"), deletingID(w)); err != nil {
+			return err
+		}
+	}
+	for _, w := range deleted {
+		_, err := exec(ctx, l.config.Dialect.upsertDeleting(), deletingID(w), place(w.Bucket, w.Key), w.Bucket, w.Key.String(), "", "",
+			"deleting", now.Add(l.config.Lease).UnixMicro(), now.UnixMicro())
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Finished forgets what a committed transaction had deleted, once that is gone.
+// What it cannot forget, a worker will.
+func (l *Ledger) Finished(ctx context.Context, deleted []core.Written) error {
+	var errs []error
+	for _, w := range deleted {
+		id := deletingID(w)
+		if w.Staged {
+			id = writingID(w)
+		}
+		_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND state = 'deleting'"), id)
+		errs = append(errs, fail("note in the ledger", err))
+	}
+	return errors.Join(errs...)
+}
+
+func lost(w core.Written) error {
+	return &core.Error{
+		Kind: core.ErrPrecondition, Op: "commit file", Bucket: w.Bucket, Key: w.Key.String(),
+		Err:    errors.New("the ledger has given the file up: it was without a row for longer than the grace period"),
+		Advice: "save it again; if uploads take that long, raise Config.Grace",
+	}
+}
+
+// fail wraps what the database said.
+func fail(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &core.Error{Kind: core.ErrUnavailable, Op: op, Err: err, Advice: "the ledger's table is in the app's database: is that there, and Migrate called?"}
+}

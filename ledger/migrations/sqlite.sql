@@ -1,0 +1,13 @@
+CREATE TABLE IF NOT EXISTS filefield_ledger (
+	id         CHAR(64) NOT NULL PRIMARY KEY,
+	place      CHAR(64) NOT NULL,
+	bucket     VARCHAR(63) NOT NULL,
+	object_key TEXT NOT NULL,
+	upload     VARCHAR(64) NOT NULL,
+	multipart  TEXT NOT NULL,
+	state      VARCHAR(10) NOT NULL CHECK (state IN ('pending', 'committed', 'deleting')),
+	due        BIGINT NOT NULL,
+	updated    BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS filefield_ledger_due ON filefield_ledger (due);
+CREATE INDEX IF NOT EXISTS filefield_ledger_place ON filefield_ledger (place);

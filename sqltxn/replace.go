@@ -1,0 +1,24 @@
+package sqltxn
+
+import (
+	"context"
+	"errors"
+
+	"github.com/filefield/filefield/internal/modelfiles"
+)
+
+// Replace deletes the files of a row as it was that the row as it is now does not
+// have: those that an update replaced or cleared, in all its fields and lists.
+// With nil as after, the row is deleted. They go when the transaction of ctx
+// commits. Both are structs of the app, pointers to them, or slices; only exported
+// fields are looked into.
+//
+// Read before in the same transaction and with a lock on the row (FOR UPDATE), or
+// two who replace one file at the same time leave a third.
+func Replace(ctx context.Context, before, after any) error {
+	var errs []error
+	for _, f := range modelfiles.Without(modelfiles.Of(before), modelfiles.Of(after)) {
+		errs = append(errs, f.Delete(ctx))
+	}
+	return errors.Join(errs...)
+}
