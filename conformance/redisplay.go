@@ -87,7 +87,7 @@ func keptFiles(t *testing.T, s *suite) {
 func (a *app) wantNoClaims(t *testing.T) {
 	t.Helper()
 	waitFor(t, "the claims to be given back", func() bool {
-		return len(listed(t, a.suite.client, ".filefield")) == 0
+		return len(listed(t, a.suite.client, a.prefix+".filefield-claim-")) == 0
 	})
 }
 

@@ -54,7 +54,7 @@ func (a *App) direct(t *testing.T, session []string, field, name, mediaType stri
 }
 
 // takesDirectUploads sends files straight to the buckets.
-func takesDirectUploads(t *testing.T, program string) {
+func takesDirectUploads(t *testing.T, program subject) {
 	w := startWorld(t, program)
 	picture, words := pngImage(3, 2), []byte("some words")
 	file := map[string]any{"name": "a.txt", "type": "text/plain", "size": len(words)}
