@@ -166,7 +166,7 @@ func (d *directToken) stagingText() string {
 }
 
 // direct reads what signDirect wrote. text is the token itself.
-func (d *tokenDecoder) direct(text string) *directToken {
+func (f *Field) decodeDirect(d *tokenDecoder, text string) *directToken {
 	flags := d.byte()
 	t := &directToken{unsized: flags&1 != 0, verified: flags&2 != 0, mend: flags&4 != 0}
 	t.method = DirectMethod(d.string())
@@ -174,26 +174,28 @@ func (d *tokenDecoder) direct(text string) *directToken {
 	t.staging = Key{s: d.string()}
 	t.partSize = int64(d.uvarint())
 	if t.method == DirectPost && t.staging.IsZero() {
-		t.staging = stagingKey(text)
+		t.staging = f.stagingKey(text)
 	}
 	return t
 }
 
-// stagingFolder is where posted files wait until they are claimed. A form's
+// stagingFolder is where posted files wait until they are claimed, below the
+// field's KeyPrefix. A form's
 // signature can be used again and again while it lives, so what it leads to is
 // never the file of a row.
 const stagingFolder = ".filefield-upload/"
 
 // stagingKey is the key of a posted file: its token, in segments that file systems
 // can hold, so that a client that knows the key alone knows the token.
-func stagingKey(token string) Key {
+func (f *Field) stagingKey(token string) Key {
 	const segment, most = 200, 960
-	if len(token) > most {
+	folder := f.config.KeyPrefix + stagingFolder
+	if len(folder)+len(token) > most {
 		sum := sha256.Sum256([]byte(token))
-		return Key{s: stagingFolder + "=" + hex.EncodeToString(sum[:])}
+		return Key{s: folder + "=" + hex.EncodeToString(sum[:])}
 	}
 	var b strings.Builder
-	b.WriteString(stagingFolder)
+	b.WriteString(folder)
 	for i, chunk := range slices.Collect(slices.Chunk([]byte(token), segment)) {
 		if i > 0 {
 			b.WriteByte('/')
@@ -205,8 +207,8 @@ func stagingKey(token string) Key {
 
 // unstaged returns the token that a staging key is, and whether text is one; any
 // other text as it is.
-func unstaged(text string) (token string, staged bool) {
-	if token, staged = strings.CutPrefix(text, stagingFolder); staged {
+func (f *Field) unstaged(text string) (token string, staged bool) {
+	if token, staged = strings.CutPrefix(text, f.config.KeyPrefix+stagingFolder); staged {
 		return strings.ReplaceAll(token, "/", ""), true
 	}
 	return text, false
@@ -345,9 +347,7 @@ func (f *Field) directOptions() error {
 
 // directKey makes a key that nobody can guess or have taken.
 func (f *Field) directKey(ctx context.Context, in DirectUpload, mediaType string) (Key, error) {
-	key, unique, err := f.config.UploadTo.makeKey(Naming{
-		Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType, Now: f.store.config.Now(), Form: in.Form,
-	}, f.config.MaxKeyLength)
+	key, unique, err := f.makeKey(Naming{Context: ctx, Name: in.Name, Type: mediaType, Form: in.Form})
 	if err != nil || unique {
 		return key, err
 	}

@@ -54,7 +54,8 @@ func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, err
 			found <- inspected{a, err}
 		}()
 	}
-	release, err := b.take(ctx, markerKey(t.Object.Key))
+	// A marker that came into being after its request was given up would end the token.
+	release, err := b.take(context.WithoutCancel(ctx), markerKey(t.Object.Key))
 	if err != nil {
 		stop()
 		<-found

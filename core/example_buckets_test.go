@@ -88,6 +88,7 @@ func ExampleStore_IAMPolicy() {
 	//         "s3:DeleteObjectTagging",
 	//         "s3:GetObject",
 	//         "s3:GetObjectTagging",
+	//         "s3:ListMultipartUploadParts",
 	//         "s3:PutObject",
 	//         "s3:PutObjectTagging"
 	//       ],

@@ -303,19 +303,22 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 		accept: f.config.Accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
-		key, unique, err := f.config.UploadTo.makeKey(Naming{
-			Context: ctx, Field: f.config.Name, Name: in.Name, Type: mediaType,
-			Now: f.store.config.Now(), Form: in.Form, replaces: in.Replace,
-		}, f.config.MaxKeyLength)
-		if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
-			err = atField(&Error{
-				Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
-				Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
-			}, f.config.Name)
-		}
-		return key, unique, err
+		return f.makeKey(Naming{Context: ctx, Name: in.Name, Type: mediaType, Form: in.Form, replaces: in.Replace})
 	}
 	return u.save(ctx)
+}
+
+// makeKey makes a key of the field. unique says that no other can have it.
+func (f *Field) makeKey(n Naming) (key Key, unique bool, err error) {
+	n.Field, n.Now = f.config.Name, f.store.config.Now()
+	key, unique, err = f.config.UploadTo.makeKey(n, f.config.MaxKeyLength)
+	if err == nil && !strings.HasPrefix(key.s, f.config.KeyPrefix) {
+		err = atField(&Error{
+			Kind: ErrConfig, Err: fmt.Errorf("the key %q does not begin with the field's KeyPrefix %q", key.s, f.config.KeyPrefix),
+			Advice: "put core.Prefix around the field's UploadTo, or correct its KeyPrefix",
+		}, f.config.Name)
+	}
+	return key, unique, err
 }
 
 // checkName holds a file's own name against the field's rules, in Django's words.

@@ -128,6 +128,8 @@ func needsOf(r *http.Request) []need {
 		return []need{{"s3:PutObjectLegalHold", on}}
 	case q.Has("tagging"):
 		return []need{{map[string]string{"GET": "s3:GetObjectTagging", "PUT": "s3:PutObjectTagging", "DELETE": "s3:DeleteObjectTagging"}[r.Method], on}}
+	case reads && q.Has("uploadId"):
+		return []need{{"s3:ListMultipartUploadParts", on}}
 	case reads:
 		return []need{{"s3:GetObject" + versioned, on}}
 	case r.Method == http.MethodDelete && q.Has("uploadId"):

@@ -106,8 +106,8 @@ func (s *Store) needs(scope IAMScope) needed {
 	return n
 }
 
-// needsOfObjects adds what saving, reading and removing objects takes. Listing
-// and parts need no actions of their own: S3 counts the parts of an upload as
+// needsOfObjects adds what saving, reading and removing objects takes. Sending
+// parts needs no action of its own: S3 counts the parts of an upload as
 // s3:PutObject, HEAD as s3:GetObject.
 func (b *Bucket) needsOfObjects(n needed, fields []*Field) {
 	for _, prefix := range prefixesOf(fields) {
@@ -115,6 +115,7 @@ func (b *Bucket) needsOfObjects(n needed, fields []*Field) {
 		n.add(objects, "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:GetObjectTagging")
 		if len(fields) > 0 { // their files may be pending, which is a tag
 			n.add(objects, "s3:PutObjectTagging", "s3:DeleteObjectTagging")
+			n.add(objects, "s3:ListMultipartUploadParts") // of direct uploads
 		}
 		if b.declared.versioned() {
 			n.add(objects, "s3:GetObjectVersion")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -24,11 +25,11 @@ func TestTheIAMPolicyNamesWhatIsDeclaredAndNoMore(t *testing.T) {
 	store.Field(core.FieldConfig{Name: "cover", Bucket: "photos", UploadTo: core.Prefix("covers", nil), KeyPrefix: "covers/"})
 	for scope, want := range map[core.IAMScope]string{
 		core.IAMRun: `{"Version":"2012-10-17","Statement":[` +
-			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:DeleteObjectTagging","s3:GetObject","s3:GetObjectTagging","s3:PutObject","s3:PutObjectTagging"],"Resource":["arn:aws:s3:::photos/avatars/*","arn:aws:s3:::photos/covers/*"]},` +
+			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:DeleteObjectTagging","s3:GetObject","s3:GetObjectTagging","s3:ListMultipartUploadParts","s3:PutObject","s3:PutObjectTagging"],"Resource":["arn:aws:s3:::photos/avatars/*","arn:aws:s3:::photos/covers/*"]},` +
 			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:GetObject","s3:GetObjectTagging","s3:PutObject"],"Resource":["arn:aws:s3:::plain/*"]},` +
 			`{"Effect":"Allow","Action":["s3:ListBucket","s3:ListBucketMultipartUploads"],"Resource":["arn:aws:s3:::photos","arn:aws:s3:::plain"]}]}`,
 		core.IAMSetup: `{"Version":"2012-10-17","Statement":[` +
-			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:DeleteObjectTagging","s3:GetObject","s3:GetObjectTagging","s3:PutObject","s3:PutObjectTagging"],"Resource":["arn:aws:s3:::photos/avatars/*","arn:aws:s3:::photos/covers/*"]},` +
+			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:DeleteObjectTagging","s3:GetObject","s3:GetObjectTagging","s3:ListMultipartUploadParts","s3:PutObject","s3:PutObjectTagging"],"Resource":["arn:aws:s3:::photos/avatars/*","arn:aws:s3:::photos/covers/*"]},` +
 			`{"Effect":"Allow","Action":["s3:AbortMultipartUpload","s3:DeleteObject","s3:GetObject","s3:GetObjectTagging","s3:PutObject"],"Resource":["arn:aws:s3:::plain/*"]},` +
 			`{"Effect":"Allow","Action":["s3:CreateBucket","s3:DeleteBucketPolicy","s3:GetBucketPolicy","s3:ListBucket","s3:ListBucketMultipartUploads","s3:PutBucketPolicy"],"Resource":["arn:aws:s3:::plain"]},` +
 			`{"Effect":"Allow","Action":["s3:CreateBucket","s3:GetBucketPolicy","s3:GetBucketTagging","s3:ListBucket","s3:ListBucketMultipartUploads","s3:PutBucketPolicy","s3:PutBucketTagging"],"Resource":["arn:aws:s3:::photos"]}]}`,
@@ -88,10 +89,50 @@ func useAll(t *testing.T, store *core.Store, field *core.Field, prefix string) {
 	must(t, "verify", err)
 	must(t, "claim", field.Claim(ctx, parsed))
 	must(t, "rollback of the claim", txn.Rollback(ctx))
+	useDirect(t, field)
 	_, err = b.ExpirePending(t.Context(), -time.Hour)
 	must(t, "expire", err)
 	must(t, "check", store.Check(t.Context()).Err())
 	must(t, "delete", field.Delete(t.Context(), o.Key))
+}
+
+// useDirect sends files straight to the bucket, and claims or ends them.
+func useDirect(t *testing.T, field *core.Field) {
+	t.Helper()
+	d := &directly{Field: field}
+	for _, method := range []core.DirectMethod{core.DirectPut, core.DirectPost, core.DirectMultipart} {
+		for _, end := range []string{"a commit", "a rollback", "an abort"} {
+			ticket := d.begin(t.Context(), t, core.DirectUpload{Name: "d.bin", Size: 5, Method: method})
+			token := d.token(t, ticket.Token)
+			switch method {
+			case core.DirectPost:
+				u, err := url.Parse(ticket.URL)
+				must(t, "parse", err)
+				u.Host = s3test.Start(t).Endpoint // what browsers may is in the form
+				ticket.URL = u.String()
+				send(t, ticket, "hello")
+			case core.DirectMultipart:
+				d.parts(t, token, "hello", 5, 1)
+				_, _, err := d.CompleteDirect(t.Context(), token, nil)
+				must(t, "complete", err)
+			default:
+				send(t, ticket, "hello")
+			}
+			if end == "an abort" {
+				must(t, "abort", field.AbortDirect(t.Context(), token))
+				continue
+			}
+			ctx, txn := core.Begin(t.Context())
+			o, err := field.ClaimObject(ctx, token)
+			must(t, "claim of a "+string(method), err)
+			if end == "a rollback" {
+				must(t, end, txn.Rollback(ctx))
+				continue
+			}
+			must(t, end, txn.Commit(ctx))
+			must(t, "delete", field.Delete(t.Context(), o.Key))
+		}
+	}
 }
 
 func must(t *testing.T, what string, err error) {

@@ -60,7 +60,7 @@ func (f *Field) beginPost(ctx context.Context, t Token) (Ticket, error) {
 		return Ticket{}, err
 	}
 	token := f.signDirect(t)
-	fields, err := f.postFields(t, stagingKey(token))
+	fields, err := f.postFields(t, f.stagingKey(token))
 	if err != nil {
 		return Ticket{}, &Error{Kind: ErrConfig, Op: op, Field: f.config.Name, Err: err}
 	}

@@ -86,6 +86,7 @@ func FuzzDirectToken(f *testing.F) {
 	}
 	f.Add("a.txt", "ann", "id", "etag", int64(7), int64(5<<20), uint8(0))
 	f.Add(strings.Repeat("ü", 100), strings.Repeat("x", 500), "", "", int64(0), int64(0), uint8(15))
+	folder := field.config.KeyPrefix + stagingFolder
 	f.Fuzz(func(t *testing.T, name, subject, uploadID, etag string, size, partSize int64, flags uint8) {
 		want := Token{
 			Object:  Object{Bucket: "photos", Key: Key{s: "a/b.txt"}, Name: name, Size: max(size, 0) >> 2, Type: "text/plain"},
@@ -100,9 +101,9 @@ func FuzzDirectToken(f *testing.F) {
 			return
 		}
 		if !want.direct.verified {
-			want.direct.staging = stagingKey(text)
+			want.direct.staging = field.stagingKey(text)
 		}
-		key := stagingKey(text)
+		key := field.stagingKey(text)
 		if why := unsafeKey(key.s); why != "" {
 			t.Fatalf("the key %q is none: %s", key.s, why)
 		}
@@ -118,7 +119,7 @@ func FuzzDirectToken(f *testing.F) {
 				t.Fatalf("%q is read as %+v %+v, %v; want %+v", spelling, got, got.direct, err, want.direct)
 			}
 		}
-		for _, other := range []string{text[:len(text)-1], key.s + "/", stagingFolder + text[:1] + "/" + text[1:], stagingFolder + field.Sign(want.Object, "")} {
+		for _, other := range []string{text[:len(text)-1], key.s + "/", folder + text[:1] + "/" + text[1:], folder + field.Sign(want.Object, "")} {
 			if _, err := field.Verify(other); err == nil {
 				t.Errorf("%q is a token", other)
 			}
@@ -133,6 +134,6 @@ func offlineField() (*Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	field := store.Field(FieldConfig{Name: "file", Bucket: "photos"})
+	field := store.Field(FieldConfig{Name: "file", Bucket: "photos", KeyPrefix: "a/"})
 	return field, field.Fault()
 }

@@ -145,7 +145,7 @@ func (f *Field) Verify(token string) (Token, error) {
 	if f.fault != nil {
 		return Token{}, f.fault
 	}
-	text, staged := unstaged(token)
+	text, staged := f.unstaged(token)
 	t, purpose, err := f.parse(text, purposeField, purposeClaim, purposeDirect)
 	if err == nil && staged && (t.direct == nil || t.direct.staging.s != token) {
 		err = errBadToken
@@ -175,7 +175,7 @@ func (f *Field) parse(token string, purposes ...byte) (Token, byte, error) {
 	}
 	t, err := f.decode(&d)
 	if purpose == purposeDirect && err == nil {
-		t.direct = d.direct(token)
+		t.direct = f.decodeDirect(&d, token)
 	}
 	if err == nil && (d.failed || len(d.left) > 0) {
 		err = errDamaged
