@@ -361,7 +361,7 @@ func (u *upload) lookAt(ctx context.Context, head *rope) error {
 	if err := u.watch(head.head()); err != nil {
 		return err
 	}
-	want := int64(smallDirect)
+	want := smallDirect
 	if strings.HasPrefix(u.object.Type, "image/") {
 		want = directHead
 	}

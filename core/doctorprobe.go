@@ -189,6 +189,9 @@ func (p *probe) tags(ctx context.Context) {
 func (p *probe) parts(ctx context.Context) {
 	p.list(ctx)
 	nobody := url.Values{"uploadId": {"filefield-doctor"}}
+	if len(p.fields) > 0 { // of direct uploads
+		p.try(ctx, "s3:ListMultipartUploadParts", bucketRequest{method: http.MethodGet, query: nobody})
+	}
 	if _, aborts := p.try(ctx, "s3:AbortMultipartUpload", bucketRequest{method: http.MethodDelete, query: nobody}); !aborts {
 		return
 	}

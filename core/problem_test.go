@@ -15,7 +15,7 @@ import (
 // kinds is every kind there is.
 func kinds() []core.Kind {
 	var all []core.Kind
-	for k := core.ErrNotFound; k <= core.ErrForbidden; k++ {
+	for k := core.ErrNotFound; k <= core.ErrQuota; k++ {
 		all = append(all, k)
 	}
 	return all
@@ -33,7 +33,7 @@ func TestEveryKindHasACodeATitleAndAStatus(t *testing.T) {
 		}
 		codes[k.Code()] = k
 	}
-	for _, k := range []core.Kind{0, core.ErrForbidden + 1, 255} {
+	for _, k := range []core.Kind{0, core.ErrQuota + 1, 255} {
 		if k.Code() != "internal" || k.Status() != http.StatusInternalServerError {
 			t.Errorf("the unknown kind %d is %s, %d", k, k.Code(), k.Status())
 		}
