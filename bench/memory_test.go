@@ -29,6 +29,10 @@ const (
 	uploads    = 64
 	uploadSize = 32 << 20
 	maxRSS     = 300 << 20
+
+	downloads = 64
+	// maxDownloadGrowth is how much more memory the server may take for all of them.
+	maxDownloadGrowth = 32 << 20
 )
 
 // TestMemory sends many large files of unsaid length at once to a server of its
@@ -66,6 +70,62 @@ func TestMemory(t *testing.T) {
 	}
 	if objects, open := s3test.Leftovers(t, s3, bucket); len(objects) != uploads || len(open) != 0 {
 		t.Errorf("the bucket holds %d objects and unfinished uploads %q, want %d and none", len(objects), open, uploads)
+	}
+}
+
+// TestMemoryOfDownloads has many clients begin to read a large file at once, so
+// that all are served at the same time, then read it to its end, and holds the
+// memory that took in the server against a limit.
+func TestMemoryOfDownloads(t *testing.T) {
+	s3 := s3test.Start(t)
+	bucket := s3.Bucket(t)
+	server, url := startUploadServer(t, s3, bucket)
+	if _, err := s3.Client(t).PutObject(t.Context(), bucket, "large.bin", content(1), uploadSize, minio.PutObjectOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	url = strings.TrimSuffix(url, "/upload") + "/files/large.bin"
+	one, err := http.Get(url + "?first")
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, one.Body)
+	one.Body.Close()
+	idle := peakRSS(t, server.Process.Pid)
+
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	began := time.Now()
+	var begun, wait sync.WaitGroup
+	begun.Add(downloads)
+	for i := range downloads {
+		wait.Go(func() {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+			var resp *http.Response
+			if err == nil {
+				resp, err = client.Do(r)
+			}
+			var first int64
+			if err == nil {
+				defer resp.Body.Close()
+				first, err = io.CopyN(io.Discard, resp.Body, 1<<20)
+			}
+			begun.Done()
+			begun.Wait()
+			if err != nil {
+				t.Errorf("download %d: %v", i, err)
+				return
+			}
+			rest, err := io.Copy(io.Discard, resp.Body)
+			if err != nil || first+rest != uploadSize || resp.StatusCode != http.StatusOK {
+				t.Errorf("download %d: %s, %d bytes, %v; want 200 and %d", i, resp.Status, first+rest, err, uploadSize)
+			}
+		})
+	}
+	wait.Wait()
+	took, peak := time.Since(began), peakRSS(t, server.Process.Pid)
+	t.Logf("%d downloads of %d MiB at once: %.1f s, %.0f MiB/s, peak RSS %d MiB (%d MiB before)",
+		downloads, uploadSize>>20, took.Seconds(), float64(downloads*uploadSize>>20)/took.Seconds(), peak>>20, idle>>20)
+	if peak-idle > maxDownloadGrowth {
+		t.Errorf("the downloads took %d MiB, want at most %d", (peak-idle)>>20, maxDownloadGrowth>>20)
 	}
 }
 

@@ -20,6 +20,10 @@ type Adapter struct {
 	// Brief leaves out the cases that take long or need deadlines on the
 	// connection, for a further stack of a framework that has had them.
 	Brief bool
+	// Buffered says that the stack keeps answers to their end, with headers of its
+	// own (http.TimeoutHandler). What streams elsewhere does not there, and cookies
+	// set around it are not seen.
+	Buffered bool
 }
 
 // App is a web app that knows no framework.

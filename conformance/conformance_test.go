@@ -42,12 +42,12 @@ func TestNetHTTPUnderMiddleware(t *testing.T) {
 // connection's deadlines.
 func TestNetHTTPUnderATimeoutHandler(t *testing.T) {
 	t.Parallel()
-	run(t, conformance.Adapter{Handler: onMux([]middleware{timeout}, nil), Brief: true})
+	run(t, conformance.Adapter{Handler: onMux([]middleware{timeout}, nil), Brief: true, Buffered: true})
 }
 
 func TestNetHTTPOverMiddleware(t *testing.T) {
 	t.Parallel()
-	run(t, conformance.Adapter{Handler: onMux(nil, []middleware{maxBytes, timeout}), Brief: true})
+	run(t, conformance.Adapter{Handler: onMux(nil, []middleware{maxBytes, timeout}), Brief: true, Buffered: true})
 }
 
 func maxBytes(next http.Handler) http.Handler { return http.MaxBytesHandler(next, farBytes) }

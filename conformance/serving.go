@@ -3,6 +3,8 @@ package conformance
 import (
 	"archive/zip"
 	"bytes"
+	"compress/gzip"
+	"context"
 	"fmt"
 	"io"
 	"iter"
@@ -11,17 +13,22 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/nethttp"
 )
 
 // served is an app whose routes serve files.
 type served struct {
 	*app
-	rows map[string]core.Object
+	recorder *s3test.Recorder // in front of storage
+	rows     map[string]core.Object
+	// decide, if set, is asked by the authorizer first.
+	decide func(*http.Request) error
 }
 
 var errWrongUser = &core.Error{Kind: core.ErrForbidden, Op: "read", Detail: "not yours"}
@@ -31,18 +38,32 @@ var errWrongUser = &core.Error{Kind: core.ErrForbidden, Op: "read", Detail: "not
 // Nobody may have the file "secret" but anna.
 func (s *suite) serves(t testing.TB, o options) *served {
 	t.Helper()
-	a := &served{rows: map[string]core.Object{}}
+	a := &served{rows: map[string]core.Object{}, recorder: s.engine.Recorder(t)}
 	o.file.LinkBase = "/links/"
+	change := o.store
+	o.store = func(c *core.Config) {
+		plain := false
+		c.Endpoint, c.ExternalEndpoint, c.ExternalUseHTTPS = a.recorder.Endpoint(), s.engine.Endpoint, &plain
+		c.Transport = &http.Transport{DisableKeepAlives: true} // the recorder ends before the app
+		if change != nil {
+			change(c)
+		}
+	}
 	o.routes = func(app *app) []Route {
 		a.app = app
 		find := func(r *http.Request) (core.Object, error) {
-			object, ok := a.rows[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]]
+			object, ok := a.rows[r.PathValue("id")]
 			if !ok {
 				return object, &core.Error{Kind: core.ErrNotFound, Op: "find row"}
 			}
 			return object, nil
 		}
 		authorize := func(r *http.Request, object core.Object) error {
+			if a.decide != nil {
+				if err := a.decide(r); err != nil {
+					return err
+				}
+			}
 			switch {
 			case object.Key != a.rows["secret"].Key || core.SubjectFrom(r.Context()) == "anna":
 				return nil
@@ -167,6 +188,10 @@ func serving(t *testing.T, s *suite) {
 			t.Errorf("a redirect has the headers %v", away.header)
 		}
 	})
+	if !s.adapter.Buffered {
+		t.Run("S3 an answer with a cookie is nobody else's", func(t *testing.T) { servedCookies(t, s) })
+		t.Run("a slow client holds back storage, one that goes ends its request", func(t *testing.T) { servedSlowly(t, s) })
+	}
 	t.Run("S4 one range is served, more are not", func(t *testing.T) {
 		a := s.serves(t, options{})
 		a.put(t, "digits", "digits.txt", "0123456789")
@@ -198,7 +223,11 @@ func serving(t *testing.T, s *suite) {
 				t.Errorf("%s: status %d and %d bytes", name, res.status, len(res.body))
 			}
 		}
+		a.recorder.Reset()
 		head := a.ask(t, http.MethodHead, "/files/cat")
+		if got := a.recorder.Requests(); len(got) != 1 || got[0].Method != http.MethodHead {
+			t.Errorf("a HEAD asks storage %+v, want one HEAD", got)
+		}
 		if head.status != http.StatusOK || head.body != "" || head.header.Get("Content-Length") != fmt.Sprint(len(png)) || head.header.Get("ETag") != first.header.Get("ETag") {
 			t.Errorf("a HEAD answers %d, %v", head.status, head.header)
 		}
@@ -218,6 +247,8 @@ func serving(t *testing.T, s *suite) {
 			}
 		}
 	})
+	t.Run("S6 storage that fails is no missing file, and half a file no whole one", func(t *testing.T) { servedFailures(t, s) })
+	t.Run("S7 storage is not asked before the authorizer has answered", func(t *testing.T) { servedAfterwards(t, s) })
 	t.Run("S7 S11 who may not have a file cannot tell that it exists", func(t *testing.T) { servedRefusals(t, s) })
 	t.Run("S8 S9 a redirect leads to the configured storage alone", func(t *testing.T) {
 		a := s.serves(t, options{})
@@ -252,6 +283,214 @@ func fetch(t testing.TB, link string) *answer {
 	}
 	defer res.Body.Close()
 	return readAnswer(t, res)
+}
+
+// servedCookies has middleware around the framework set a cookie where the
+// request asks for one. Some of the framework's own does so each time.
+func servedCookies(t *testing.T, s *suite) {
+	around := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Header.Get("X-Cookie") != "" {
+				http.SetCookie(w, &http.Cookie{Name: "session", Value: "secret", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	public := s.engine.Bucket(t) // read with credentials here, so that no policy has to be set
+	a := s.serves(t, options{
+		around: around, file: core.FieldConfig{Bucket: public},
+		store: func(c *core.Config) { c.PublicBuckets = append(c.PublicBuckets, public) },
+	})
+	a.put(t, "cat", "cat.png", string(png))
+	for _, path := range []string{"/files/cat", "/away/cat", a.link(t, "cat", core.LinkOptions{})} {
+		if got := a.get(t, path, "X-Cookie", "1"); !strings.HasPrefix(got.header.Get("Cache-Control"), "private") || got.header.Get("Set-Cookie") == "" {
+			t.Errorf("%s: an answer with a cookie has the headers %v", path, got.header)
+		}
+		got := a.get(t, path)
+		if cookies := got.header["Set-Cookie"]; (len(cookies) == 0) != strings.HasPrefix(got.header.Get("Cache-Control"), "public") {
+			t.Errorf("%s: with the cookies %q, Cache-Control is %q", path, cookies, got.header.Get("Cache-Control"))
+		}
+	}
+	if got := a.get(t, "/files/cat").header.Get("Cross-Origin-Resource-Policy"); got != "cross-origin" {
+		t.Errorf("other sites may show a public file: the policy is %q", got)
+	}
+	if location := a.get(t, "/away/cat").header.Get("Location"); strings.Contains(location, "?") {
+		t.Errorf("a redirect to a public file leads to %s, want its plain URL", location)
+	}
+}
+
+func servedFailures(t *testing.T, s *suite) {
+	content := strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
+	a := s.serves(t, options{store: func(c *core.Config) { c.Timeout = time.Second }})
+	a.put(t, "long", "long.txt", content)
+	paths := []string{"/files/long", a.link(t, "long", core.LinkOptions{})}
+	a.recorder.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	for _, path := range paths {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			res := a.ask(t, method, path)
+			if res.status != http.StatusServiceUnavailable || res.header.Get("Cache-Control") != "no-store" || res.header.Get("ETag") != "" {
+				t.Errorf("%s %s: storage's 503 gives %d, %v", method, path, res.status, res.header)
+			}
+		}
+	}
+	for how, half := range map[string]func(http.ResponseWriter, *http.Request){
+		"is cut":      func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"has stalled": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		a.recorder.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+			h := w.Header()
+			h.Set("ETag", `"x"`)
+			h.Set("Content-Type", "text/plain")
+			h.Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+			h.Set("Content-Length", fmt.Sprint(len(content)))
+			_, _ = io.WriteString(w, content[:len(content)/2])
+			_ = http.NewResponseController(w).Flush()
+			half(w, r)
+			return true
+		})
+		for _, path := range append(paths, "/zip") {
+			for _, encoding := range []string{"identity", "gzip"} {
+				if n, err := a.drain(t, path, encoding); err == nil {
+					t.Errorf("%s as %s: an answer whose source %s ends as if it were whole, after %d bytes", path, encoding, how, n)
+				}
+			}
+		}
+	}
+}
+
+// drain reads an answer of 200 to its end, uncompressed.
+func (a *served) drain(t testing.TB, path, encoding string) (int64, error) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, a.URL+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = a.headers(http.Header{})
+	r.Header.Set("Accept-Encoding", encoding)
+	res, err := a.Client().Do(r)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Fatalf("%s answers %s", path, res.Status)
+	}
+	var body io.Reader = res.Body
+	if res.Header.Get("Content-Encoding") == "gzip" {
+		if body, err = gzip.NewReader(body); err != nil {
+			return 0, err
+		}
+	}
+	return io.Copy(io.Discard, io.LimitReader(body, 64<<20))
+}
+
+// servedSlowly has storage send without end, and sees how much it gets rid of.
+func servedSlowly(t *testing.T, s *suite) {
+	const size = 1 << 30
+	a := s.serves(t, options{})
+	a.put(t, "long", "long.bin", "\x00\x01")
+	var sent atomic.Int64
+	ended := make(chan struct{}, 1)
+	a.recorder.Intercept(func(w http.ResponseWriter, _ *http.Request) bool {
+		h := w.Header()
+		h.Set("ETag", `"x"`)
+		h.Set("Content-Type", "application/octet-stream")
+		h.Set("Last-Modified", time.Now().UTC().Format(http.TimeFormat))
+		h.Set("Content-Length", fmt.Sprint(size))
+		for chunk := make([]byte, 64<<10); ; {
+			n, err := w.Write(chunk)
+			if sent.Add(int64(n)); err != nil {
+				ended <- struct{}{}
+				return true
+			}
+		}
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+"/files/long", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header = a.headers(http.Header{})
+	r.Header.Set("Accept-Encoding", "identity")
+	res, err := a.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if _, err := io.CopyN(io.Discard, res.Body, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody reads on. What the connections hold fills up, and then storage waits.
+	last, since := int64(-1), time.Now()
+	waitFor(t, "storage to be held back", func() bool {
+		if now := sent.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		return time.Since(since) > 300*time.Millisecond
+	})
+	if got := sent.Load(); got > 64<<20 {
+		t.Errorf("storage got rid of %d MiB of which nobody read more than 1", got>>20)
+	}
+	cancel()
+	select {
+	case <-ended:
+	case <-time.After(patience):
+		t.Error("storage still sends, for nobody")
+	}
+}
+
+// servedAfterwards has an authorizer that takes its time.
+func servedAfterwards(t *testing.T, s *suite) {
+	asked, verdicts := make(chan struct{}), make(chan error)
+	a := s.serves(t, options{})
+	a.put(t, "slow", "slow.txt", "x")
+	link := a.link(t, "slow", core.LinkOptions{})
+	a.decide = func(r *http.Request) error {
+		asked <- struct{}{}
+		select {
+		case err := <-verdicts:
+			return err
+		case <-r.Context().Done():
+			return r.Context().Err()
+		}
+	}
+	for _, path := range []string{"/files/slow", "/away/slow", link} {
+		for _, verdict := range []error{nil, errWrongUser} {
+			a.recorder.Reset()
+			done := make(chan *answer, 1)
+			go func() { done <- a.get(t, path) }()
+			<-asked
+			if n := a.recorder.Count(""); n != 0 {
+				t.Errorf("%s: storage was asked %d times before the authorizer had answered", path, n)
+			}
+			verdicts <- verdict
+			res := <-done
+			if verdict != nil && (res.status != http.StatusNotFound || a.recorder.Count("") != 0) {
+				t.Errorf("%s: a refusal answers %d, after %d requests to storage", path, res.status, a.recorder.Count(""))
+			}
+			if verdict == nil && res.status >= 400 {
+				t.Errorf("%s: a permission answers %d %s", path, res.status, res.body)
+			}
+		}
+	}
+	// A client that goes meanwhile costs storage nothing.
+	a.recorder.Reset()
+	conn := a.dial(t)
+	if _, err := fmt.Fprintf(conn, "GET /files/slow HTTP/1.1\r\nHost: app\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := conn.Close(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "the request to end", func() bool { return a.inFlight.Load() == 0 })
+	if n := a.recorder.Count(""); n != 0 {
+		t.Errorf("for a client that has gone, storage was asked %d times", n)
+	}
 }
 
 func servedTypes(t *testing.T, s *suite) {

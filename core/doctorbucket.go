@@ -282,7 +282,7 @@ func (e *examination) preflight(ctx context.Context) {
 
 // asksBefore sends a preflight to where browsers reach the bucket.
 func (e *examination) asksBefore(ctx context.Context, header http.Header) (reply, error) {
-	address, err := e.bucket.publicURL(ctx, Key{s: doctorPrefix + "cors"}, false)
+	address, err := e.bucket.publicURL(ctx, Key{s: doctorPrefix + "cors"}, URLOptions{})
 	if err != nil {
 		return reply{}, err
 	}

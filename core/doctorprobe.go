@@ -305,7 +305,7 @@ func (p *probe) signed(ctx context.Context) {
 
 func (p *probe) publicURL(ctx context.Context) {
 	f := Finding{Check: "public_access"}
-	address, err := p.bucket.publicURL(ctx, p.key, false)
+	address, err := p.bucket.publicURL(ctx, p.key, URLOptions{})
 	if err != nil {
 		p.found(failure(f, err))
 		return

@@ -121,8 +121,8 @@ type FieldConfig struct {
 	DefaultURL string
 	// URLExpiry is how long presigned URLs live. Default: the configuration's.
 	URLExpiry time.Duration
-	// URLWindow is how long presigned URLs stay the same. Default: the
-	// configuration's.
+	// URLWindow is how long presigned URLs stay the same, and browsers keep what
+	// they lead to: see URLOptions.Window. Default: the configuration's.
 	URLWindow time.Duration
 	// URLPerSubject makes the URLs of each subject (core.WithSubject) others, so
 	// that caches and logs tell users apart.
@@ -377,5 +377,7 @@ func (f *Field) URL(ctx context.Context, key Key, options URLOptions) (string, e
 	if f.config.URLPerSubject && options.Subject == "" {
 		options.Subject = SubjectFrom(ctx)
 	}
-	return f.bucket.url(ctx, key, options, urlDefaults{f.config.URLExpiry, f.config.URLWindow})
+	return f.bucket.url(ctx, key, options, urlDefaults{
+		expiry: f.config.URLExpiry, window: f.config.URLWindow, keeps: f.config.Options.CacheControl == "",
+	})
 }

@@ -46,16 +46,19 @@ func (f *Field) Link(o Object, options LinkOptions) (string, error) {
 	if o.Bucket == "" {
 		o.Bucket = f.bucket.name
 	}
+	if o.Name = ClientName(o.Name); o.Name == "" { // as long as names are, whatever the row holds
+		o.Name = ClientName(o.Key.Base())
+	}
 	life := lifeOf(o.Key, f.store.config.Now(), options.Expiry, windowOf(options.Expiry, options.Window))
 	token := f.signFor(purpose, o, options.Subject, life.from.Add(life.expires))
-	if token == "" {
-		return "", f.linkError(o, "no link leads to an object without a key or of another bucket, or is for a subject of more than 1024 bytes")
+	if token == "" || len(token) > maxTokenBytes {
+		return "", f.linkError(o, "no link leads to an object without a key, of another bucket or of an endless type, or is for a subject of more than 1024 bytes")
 	}
 	name := o.Name
 	if name == "" {
-		name = o.Key.Base()
+		name = "file" // the key ends in what no name has
 	}
-	return f.config.LinkBase + token + "/" + escapeKey(ClientName(name), unreserved), nil
+	return f.config.LinkBase + token + "/" + escapeKey(name, unreserved), nil
 }
 
 func (f *Field) linkError(o Object, why string) error {

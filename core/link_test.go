@@ -116,3 +116,32 @@ func TestLinksThatWouldLeadNowhereAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestLinksWorkWhateverTheRowHolds(t *testing.T) {
+	t.Parallel()
+	store := storeAt(t, &clock{time.Now()})
+	field := store.Field(core.FieldConfig{Name: "scan", Bucket: "scans", LinkBase: "/links/"})
+	long := strings.Repeat(strings.Repeat("k", 254)+"/", 4) + ".png" // 1024 bytes
+	for name, o := range map[string]core.Object{
+		"the longest key and name": {Key: mustKey(t, long), Name: strings.Repeat("n", 255), Type: "image/png"},
+		"an endless name":          {Key: mustKey(t, "a"), Name: strings.Repeat("字", 100_000) + ".png"},
+		"dots for a name":          {Key: mustKey(t, "a"), Name: ".."},
+		"a path for a name":        {Key: mustKey(t, "a"), Name: "../../x/y.png"},
+		"line ends for a name":     {Key: mustKey(t, "a"), Name: "\r\n"},
+	} {
+		link, err := field.Link(o, core.LinkOptions{Subject: strings.Repeat("s", 1024)})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		token, shown, _ := strings.Cut(strings.TrimPrefix(link, "/links/"), "/")
+		got, _, err := field.VerifyLink(core.WithSubject(t.Context(), strings.Repeat("s", 1024)), token)
+		if err != nil || got.Key != o.Key || shown == "" || strings.Contains(shown, "/") || strings.Trim(shown, ".") == "" {
+			t.Errorf("%s: %s leads to %+v, %v", name, link, got.Key, err)
+		}
+	}
+	link, err := field.Link(core.Object{Key: mustKey(t, "a"), Type: strings.Repeat("x", 5000)}, core.LinkOptions{})
+	if !errors.Is(err, core.ErrConfig) {
+		t.Errorf("a link too long to be followed is %.40s…, %v", link, err)
+	}
+}

@@ -77,7 +77,8 @@ type ObjectOptions struct {
 	// Tags are the object's tags, at most 10 of letters, digits, spaces and
 	// + - = . _ : / @ (S3's limits).
 	Tags map[string]string
-	// CacheControl is sent to browsers by the storage.
+	// CacheControl is sent to browsers by the storage. Where a field declares none,
+	// its presigned URLs say another one: see URLOptions.Window.
 	CacheControl string
 	// StorageClass is the storage's name of a class ("STANDARD_IA").
 	StorageClass string

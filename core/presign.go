@@ -117,11 +117,12 @@ func (a Addressing) lookup() minio.BucketLookupType {
 // place is where a bucket's objects are: below its path, which ends in "/".
 type place struct{ scheme, host, path string }
 
-// place returns where the bucket is at the external or the internal endpoint.
+// place returns where the bucket is at the external or, if the options say so, the
+// internal endpoint.
 // minio-go knows: below the endpoint, or on a host of its own as with AWS.
-func (b *Bucket) place(ctx context.Context, internal bool) (*place, error) {
+func (b *Bucket) place(ctx context.Context, options URLOptions) (*place, error) {
 	known, client := &b.outside, b.store.presigner.external
-	if internal {
+	if options.Internal {
 		known, client = &b.inside, b.store.presigner.internal
 	}
 	if at := known.Load(); at != nil {

@@ -2,7 +2,9 @@ package core
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +36,10 @@ type URLOptions struct {
 	// browsers and CDNs can cache what they lead to. It adds to Expiry, up to the
 	// 7 days a signature may have. Default: the field's or the configuration's;
 	// NoWindow: none. URLs for PUT have none.
+	//
+	// A field's URLs for GET with a window have storage tell browsers to keep the
+	// file for as long (Cache-Control: private, max-age=…), unless the field's
+	// Options declare a CacheControl, which then stands.
 	Window time.Duration
 	// Disposition makes browsers save the file (Attachment) or show it in the
 	// page's place (Inline, which needs a Type that is safe to show: see
@@ -90,7 +96,7 @@ func (o URLOptions) fault() string {
 // a plain URL cannot have make a presigned one. ErrConfig for options that make
 // no sense together, and for credentials that cannot sign.
 func (b *Bucket) URL(ctx context.Context, key Key, options URLOptions) (string, error) {
-	return b.url(ctx, key, options, urlDefaults{b.store.config.URLExpiry, b.store.config.URLWindow})
+	return b.url(ctx, key, options, urlDefaults{expiry: b.store.config.URLExpiry, window: b.store.config.URLWindow})
 }
 
 // URLs returns the URL of each key, in their order. On the first error it stops.
@@ -113,7 +119,11 @@ type URLSigner interface {
 }
 
 // urlDefaults are for options that are not given.
-type urlDefaults struct{ expiry, window time.Duration }
+type urlDefaults struct {
+	expiry, window time.Duration
+	// keeps has browsers keep what they get for the window.
+	keeps bool
+}
 
 func (b *Bucket) url(ctx context.Context, key Key, o URLOptions, defaults urlDefaults) (string, error) {
 	if key.IsZero() {
@@ -123,7 +133,7 @@ func (b *Bucket) url(ctx context.Context, key Key, o URLOptions, defaults urlDef
 		return "", b.urlError(key, why)
 	}
 	if b.public && o.plain() {
-		return b.publicURL(ctx, key, o.Internal)
+		return b.publicURL(ctx, key, o)
 	}
 	setDefault(&o.Method, http.MethodGet)
 	setDefault(&o.Window, defaults.window)
@@ -131,10 +141,12 @@ func (b *Bucket) url(ctx context.Context, key Key, o URLOptions, defaults urlDef
 	if o.Method == http.MethodPut {
 		o.Window = NoWindow
 	}
+	o.Expiry = (o.Expiry + time.Second - 1).Truncate(time.Second) // signatures know whole seconds, and the promise is "at least"
 	life := lifeOf(key, b.store.config.Now(), o.Expiry, windowOf(o.Expiry, o.Window))
 	if b.declared.Signer != nil && o.Method != http.MethodPut && !o.Internal {
 		return b.signedByCDN(ctx, key, o, life)
 	}
+	life.keeps = defaults.keeps && life.window > 0 && o.Method == http.MethodGet
 	return b.presigned(ctx, key, o, life)
 }
 
@@ -158,7 +170,8 @@ func windowOf(expiry, asked time.Duration) time.Duration {
 type life struct {
 	from    time.Time
 	expires time.Duration
-	stable  bool // it is the same again for a while
+	window  time.Duration // for so long it is the same again; 0: not at all
+	keeps   bool          // browsers are told to keep what they get for the window
 }
 
 // lifeOf rounds now down to the object's window, so that all instances of an app
@@ -167,12 +180,12 @@ type life struct {
 // a page's URLs change one by one, not all at once.
 func lifeOf(key Key, now time.Time, expiry, window time.Duration) life {
 	if window <= 0 {
-		return life{now.Truncate(time.Second), expiry, false}
+		return life{from: now.Truncate(time.Second), expires: expiry}
 	}
 	seconds := int64(window / time.Second)
-	phase := int64(spread(key.s) % uint64(seconds)) //nolint:gosec // less than seconds
+	phase := int64(spread(key.s) % uint64(seconds))
 	at := now.Unix()
-	return life{time.Unix(at-(at+phase)%seconds, 0), expiry + window, true}
+	return life{from: time.Unix(at-(at+phase)%seconds, 0), expires: expiry + window, window: window}
 }
 
 // spread is FNV-1a: the same everywhere, as all instances have to agree.
@@ -201,21 +214,25 @@ func (b *Bucket) presigned(ctx context.Context, key Key, o URLOptions, l life) (
 	if made, ok := s.urls.get(id, l, c.Credentials); ok {
 		return made, nil
 	}
-	at, err := b.place(ctx, o.Internal)
+	at, err := b.place(ctx, o)
 	if err != nil {
 		return "", s.mapError(ctx, b.at("url", key), err)
 	}
 	var room [8]sigv4.Param
 	made := s.presigner.sign(c.Credentials, &sigv4.Request{
 		Method: o.Method, Scheme: at.scheme, Host: at.host, Path: at.path + EscapeKeyV4(key.s),
-		Query: b.store.overrides(o, room[:0]), Time: l.from, Expires: l.expires,
+		Query: s.overrides(o, l, room[:0]), Time: l.from, Expires: l.expires,
 	})
 	s.urls.put(id, l, c.Credentials, made)
 	return made, nil
 }
 
 // overrides are the parameters that options add, sorted by name.
-func (s *Store) overrides(o URLOptions, to []sigv4.Param) []sigv4.Param {
+func (s *Store) overrides(o URLOptions, l life, to []sigv4.Param) []sigv4.Param {
+	if l.keeps {
+		// Without it, browsers guess by a file's age, and ask again for a new one.
+		to = append(to, sigv4.Param{Name: "response-cache-control", Value: "private, max-age=" + strconv.FormatInt(int64(l.window/time.Second), 10)})
+	}
 	if o.Disposition != "" {
 		if value := ContentDisposition(o.Disposition, ClientName(o.Name)); value != "" {
 			to = append(to, sigv4.Param{Name: "response-content-disposition", Value: value})
@@ -243,11 +260,17 @@ func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life)
 	}
 	raw, separator := b.declared.BaseURL+EscapePath(key.s), "?"
 	var room [8]sigv4.Param
-	for _, p := range b.store.overrides(o, room[:0]) {
+	for _, p := range b.store.overrides(o, l, room[:0]) {
 		raw += separator + p.Name + "=" + escapeKey(p.Value, unreserved)
 		separator = "&"
 	}
 	signed, err := b.declared.Signer.SignURL(ctx, raw, l.from.Add(l.expires))
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", b.store.mapError(ctx, b.at("url", key), err)
+	case err == nil && (signed == raw || signed == ""):
+		err = errors.New("it gave the URL back unsigned")
+	}
 	if err != nil {
 		return "", &Error{Kind: ErrConfig, Op: "url", Bucket: b.name, Key: key.String(), Err: err, Advice: "see to the bucket's Signer"}
 	}
@@ -256,12 +279,12 @@ func (b *Bucket) signedByCDN(ctx context.Context, key Key, o URLOptions, l life)
 }
 
 // publicURL joins where the bucket is and the escaped key.
-func (b *Bucket) publicURL(ctx context.Context, key Key, internal bool) (string, error) {
+func (b *Bucket) publicURL(ctx context.Context, key Key, o URLOptions) (string, error) {
 	path := EscapePath(key.s)
-	if base := b.declared.BaseURL; base != "" && !internal {
+	if base := b.declared.BaseURL; base != "" && !o.Internal {
 		return base + path, nil
 	}
-	at, err := b.place(ctx, internal)
+	at, err := b.place(ctx, o)
 	if err != nil {
 		return "", b.store.mapError(ctx, b.at("url", key), err)
 	}

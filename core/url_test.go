@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 // in a signature.
 var awkwardKeys = []string{
 	"plain.txt", "a/b/c.txt", "a b/ü?x#y.png", "~!*()'@#$%^&*abc`+ =.file", "percent%20and%2Fslash", "plus+plus", "日本語/ファイル.png",
+	"test.file", "ab%00c", "evil.com", "http:evil.com/x", "javascript:alert(1)",
 	"emoji 😀.gif", `quote".txt`, "single'quote", "less<than>more", "semi;colon:and,comma", "curly{}[]|^", `back\slash inside`,
 	"trailing dot.", ".hidden", "tilde~", "cafe\u0301", "a=b&c=d", "*", "'()!", "https:example.org",
 }
@@ -48,6 +50,21 @@ func fetch(t *testing.T, link string) (fetched, string) {
 	return fetched{response.StatusCode, response.Header}, string(body)
 }
 
+// request makes one, and returns the status and headers of its answer.
+func request(t *testing.T, method, link, body string) (int, http.Header) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, link, strings.NewReader(body))
+	if err != nil {
+		t.Fatalf("%s: %v", link, err)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatalf("%s: %v", link, err)
+	}
+	_ = response.Body.Close()
+	return response.StatusCode, response.Header
+}
+
 // mustURL returns a URL and fails the test where there is none.
 func mustURL(t *testing.T, b *core.Bucket, key core.Key, options core.URLOptions) string {
 	t.Helper()
@@ -70,12 +87,19 @@ func TestURLsOfAwkwardKeysLeadToTheirObjects(t *testing.T) {
 	for _, name := range names {
 		b := store.Bucket(name)
 		for _, text := range awkwardKeys {
-			content := "content of " + text
-			if _, err := client.PutObject(t.Context(), name, text, strings.NewReader(content), int64(len(content)), minio.PutObjectOptions{}); err != nil {
-				t.Errorf("%s cannot store %q at all: %v", s.Engine, text, err)
+			content, key := "content of "+text, mustKey(t, text)
+			put := mustURL(t, b, key, core.URLOptions{Method: http.MethodPut})
+			if status, _ := request(t, http.MethodPut, put, content); status != http.StatusOK {
+				t.Errorf("%s: a PUT of %q by %s answers %d", s.Engine, text, put, status)
 				continue
 			}
-			key := mustKey(t, text)
+			if _, err := client.StatObject(t.Context(), name, text, minio.StatObjectOptions{}); err != nil {
+				t.Errorf("%s has stored %q under another key: %v", s.Engine, text, err)
+			}
+			head := mustURL(t, b, key, core.URLOptions{Method: http.MethodHead, Expiry: time.Hour})
+			if status, header := request(t, http.MethodHead, head, ""); status != http.StatusOK || header.Get("Content-Length") != strconv.Itoa(len(content)) {
+				t.Errorf("%s: a HEAD of %q by %s answers %d, %v", s.Engine, text, head, status, header)
+			}
 			for what, options := range map[string]core.URLOptions{"plain": {}, "download": {Disposition: core.Attachment, Name: text}} {
 				link := mustURL(t, b, key, options)
 				if response, body := fetch(t, link); response.StatusCode != 200 || body != content {

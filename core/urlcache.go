@@ -10,6 +10,10 @@ import (
 // some 3 MiB.
 const defaultURLCache = 4096
 
+// maxKeptURL bounds what is kept, as names and subjects may come from outside and
+// be of any length.
+const maxKeptURL = 8 * 1024
+
 // urlCache keeps presigned URLs for as long as making them anew would give the
 // same. It has two halves: when the young one is full it becomes the old one, and
 // what nobody asked for since is gone with the old one before.
@@ -20,7 +24,7 @@ type urlCache struct {
 	young, old map[madeURL]keptURL
 }
 
-// madeURL is what a URL was made of, but for its time and credentials.
+// madeURL is what a URL was made of, but for its life and credentials.
 type madeURL struct {
 	bucket  *Bucket
 	key     Key
@@ -43,7 +47,7 @@ func newURLCache(limit int) *urlCache {
 
 // get returns the URL if it would be the same today.
 func (c *urlCache) get(id madeURL, l life, with sigv4.Credentials) (string, bool) {
-	if c.half == 0 || !l.stable {
+	if c.half == 0 || l.window == 0 {
 		return "", false
 	}
 	c.mu.RLock()
@@ -52,7 +56,7 @@ func (c *urlCache) get(id madeURL, l life, with sigv4.Credentials) (string, bool
 		kept = c.old[id]
 	}
 	c.mu.RUnlock()
-	if kept.url == "" || kept.life.expires != l.expires || !kept.life.from.Equal(l.from) || kept.credentials != with {
+	if kept.url == "" || kept.life != l || kept.credentials != with {
 		return "", false
 	}
 	if !young {
@@ -63,7 +67,7 @@ func (c *urlCache) get(id madeURL, l life, with sigv4.Credentials) (string, bool
 
 // put keeps a URL.
 func (c *urlCache) put(id madeURL, l life, with sigv4.Credentials, url string) {
-	if c.half > 0 && l.stable {
+	if o := id.options; c.half > 0 && l.window > 0 && len(url)+len(o.Name)+len(o.Subject) <= maxKeptURL {
 		c.keep(id, keptURL{url, l, with})
 	}
 }

@@ -46,35 +46,58 @@ func appendNumber(b []byte, member string, n int) []byte {
 
 // appendQuoted writes a JSON string as encoding/json does without HTML's escapes: a
 // column is no web page.
-func appendQuoted(b []byte, s string) []byte {
+func appendQuoted(b []byte, s string) []byte { return appendEscaped(b, s, &escapedInJSON) }
+
+// escapes has, for each byte of ASCII, whether it is escaped.
+type escapes [utf8.RuneSelf]bool
+
+//nolint:gochecknoglobals // tables that nobody changes
+var (
+	escapedInJSON = escapesOf("\"\\")
+	escapedInHTML = escapesOf("\"\\<>&")
+)
+
+func escapesOf(marks string) (e escapes) {
+	for c := range byte(' ') {
+		e[c] = true
+	}
+	for i := range len(marks) {
+		e[marks[i]] = true
+	}
+	return e
+}
+
+// appendEscaped writes a JSON string. What needs no escapes, which is most of it,
+// is copied in one piece.
+func appendEscaped(b []byte, s string, escaped *escapes) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')
+	copied := 0
 	for i := 0; i < len(s); {
 		c := s[i]
-		if c >= utf8.RuneSelf {
-			r, n := utf8.DecodeRuneInString(s[i:])
-			switch {
-			case r == utf8.RuneError && n == 1:
-				b = append(b, `\ufffd`...)
-			case r == '\u2028' || r == '\u2029': // ends a line in older JavaScript
-				b = append(b, `\u202`...)
-				b = append(b, hex[r&0xF])
-			default:
-				b = append(b, s[i:i+n]...)
-			}
+		if c < utf8.RuneSelf && !escaped[c] {
+			i++
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(s[i:])
+		if c >= utf8.RuneSelf && (r != utf8.RuneError || n > 1) && r != '\u2028' && r != '\u2029' {
 			i += n
 			continue
 		}
-		i++
+		b = append(b, s[copied:i]...)
+		i += n
+		copied = i
+		if c >= utf8.RuneSelf { // U+2028 and U+2029 end a line in older JavaScript
+			b = append(b, '\\', 'u', hex[r>>12], hex[r>>8&0xF], hex[r>>4&0xF], hex[r&0xF])
+			continue
+		}
 		if at := strings.IndexByte("\b\t\n\f\r\"\\", c); at >= 0 {
 			b = append(b, '\\', `btnfr"\`[at])
-		} else if c < 0x20 {
-			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xF])
-		} else {
-			b = append(b, c)
+			continue
 		}
+		b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xF])
 	}
-	return append(b, '"')
+	return append(append(b, s[copied:]...), '"')
 }
 
 // text is what a driver hands over.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"strings"
 
 	"github.com/filefield/filefield/core"
 )
@@ -355,17 +356,6 @@ func defaultURL[S Spec]() string {
 	return field.Config().DefaultURL
 }
 
-// shown is a file in a response.
-type shown struct {
-	Name     string `json:"name"`
-	Type     string `json:"type"`
-	Size     int64  `json:"size"`
-	URL      string `json:"url"`
-	Width    int    `json:"width,omitempty"`
-	Height   int    `json:"height,omitempty"`
-	Blurhash string `json:"blurhash,omitempty"`
-}
-
 // shownLink is a file in a response, as JSONLink shows it.
 type shownLink struct {
 	Name string `json:"name"`
@@ -396,7 +386,7 @@ func (f File[S]) MarshalJSON() ([]byte, error) {
 	case core.JSONLink:
 		return json.Marshal(shownLink{Name: o.Name, URL: u})
 	}
-	return json.Marshal(shown{Name: o.Name, Type: o.Type, Size: o.Size, URL: u, Width: f.Width(), Height: f.Height(), Blurhash: o.Blurhash})
+	return appendShown(make([]byte, 0, 128+len(o.Name)+len(o.Type)+len(u)+5*strings.Count(u, "&")+len(o.Blurhash)), u, f), nil
 }
 
 // Info is what validation rules see of a File: what is known of it without asking

@@ -84,6 +84,9 @@ func (d Delivery) Links(field *core.Field, authorize Authorizer) HandlerFunc {
 		if authorize == nil {
 			return &core.Error{Kind: core.ErrConfig, Op: "serve", Field: field.Name(), Advice: "give Links an authorizer; Anyone lets all follow their links"}
 		}
+		// The link is a secret. It says so for every link, as only one that is none
+		// would differ otherwise.
+		w.Header().Set("Referrer-Policy", "no-referrer")
 		object, disposition, err := field.VerifyLink(r.Context(), path.Base(path.Dir(r.URL.Path)))
 		if err != nil {
 			return err
@@ -92,7 +95,6 @@ func (d Delivery) Links(field *core.Field, authorize Authorizer) HandlerFunc {
 		if disposition != "" {
 			d.Disposition = disposition
 		}
-		w.Header().Set("Referrer-Policy", "no-referrer") // the link is a secret
 		return d.authorized(w, r, field, object, authorize)
 	}
 }
@@ -144,7 +146,11 @@ func (d Delivery) ServeFile(w http.ResponseWriter, r *http.Request, field *core.
 // redirect sends the browser to storage. The type and name that the row knows go
 // with it, so that they are the same as through the app.
 func (d Delivery) redirect(w http.ResponseWriter, r *http.Request, field *core.Field, object core.Object) error {
-	o := core.URLOptions{Method: r.Method, Expiry: d.Expiry}
+	method := http.MethodGet
+	if r.Method == http.MethodHead {
+		method = http.MethodHead
+	}
+	o := core.URLOptions{Method: method, Expiry: d.Expiry}
 	if o.Expiry == 0 {
 		o.Expiry = defaultRedirectExpiry
 	}
@@ -156,9 +162,12 @@ func (d Delivery) redirect(w http.ResponseWriter, r *http.Request, field *core.F
 	}
 	public := field.Bucket().Public() && d.Disposition == ""
 	if public {
-		o = core.URLOptions{Method: r.Method} // its URL is no secret, and does not end
+		o = core.URLOptions{Method: method} // its URL is no secret, and does not end
 	} else {
-		o.Type, o.Disposition, o.Name = core.SafeServeType(object.Type), d.disposition(object), object.Name
+		o.Disposition, o.Name = d.disposition(object), object.Name
+		if object.Type != "" { // else the stored one
+			o.Type = core.SafeServeType(object.Type)
+		}
 	}
 	link, err := field.URL(r.Context(), object.Key, o)
 	if err != nil {
@@ -275,6 +284,9 @@ func openAsked(r *http.Request, field *core.Field, object core.Object, asked con
 		}
 	}
 	f, err = field.Open(r.Context(), object.Key, options)
+	if err == nil && options.Offset > 0 && f.Offset == 0 {
+		ranged = false // storage that knows no ranges sends the whole
+	}
 	version := r.Header.Get("If-Range")
 	if !ranged || version == "" || (err != nil && core.KindOf(err) != core.ErrRange) {
 		return f, ranged, err

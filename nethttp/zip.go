@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"path"
 	"strings"
 
 	"github.com/filefield/filefield/core"
@@ -36,7 +37,7 @@ type ZipEntry struct {
 func ServeZip(w http.ResponseWriter, r *http.Request, name string, entries iter.Seq2[ZipEntry, error]) error {
 	next, stop := iter.Pull2(entries)
 	defer stop()
-	archive := &archive{ctx: r.Context(), names: map[string]bool{}}
+	archive := &archive{ctx: r.Context(), taken: map[string]int{}, folders: map[string]string{}}
 	file, more, err := archive.open(next)
 	if err != nil {
 		return err
@@ -74,8 +75,14 @@ func ServeZip(w http.ResponseWriter, r *http.Request, name string, entries iter.
 
 // archive opens entries and names them.
 type archive struct {
-	ctx   context.Context
-	names map[string]bool // in lower case, as some systems compare them
+	ctx context.Context
+	// taken are the paths in the archive, in lower case, as some systems compare
+	// them, with the last number that was put behind each.
+	taken map[string]int
+	// folders are the paths of folders as they were asked for, in lower case, and as
+	// they are.
+	folders map[string]string
+	entries int
 }
 
 // entry is an open one.
@@ -90,7 +97,7 @@ func (a *archive) open(next func() (ZipEntry, error, bool)) (*entry, bool, error
 	switch {
 	case !more || err != nil:
 		return nil, false, err
-	case len(a.names) == maxZipEntries:
+	case a.entries == maxZipEntries:
 		return nil, false, &core.Error{Kind: core.ErrTooMany, Op: "zip", Detail: "an archive has at most 65,535 files"}
 	case e.Field == nil:
 		return nil, false, &core.Error{Kind: core.ErrConfig, Op: "zip", Advice: "name the field of each ZipEntry"}
@@ -105,7 +112,9 @@ func (a *archive) open(next func() (ZipEntry, error, bool)) (*entry, bool, error
 			name = strings.ReplaceAll(other, "/", "_")
 		}
 	}
-	return &entry{a.single(safeZipName(name)), content}, true, nil
+	a.entries++
+	name = safeZipName(name)
+	return &entry{a.free(a.folder(path.Dir(name)), path.Base(name)), content}, true, nil
 }
 
 // copyTo writes the entry and closes its content.
@@ -122,17 +131,39 @@ func (e *entry) copyTo(out *zip.Writer) error {
 	return err
 }
 
-// single returns name, or name with a number where it is taken.
-func (a *archive) single(name string) string {
+// folder returns the folder to use for one that was asked for: another where a
+// file has its name.
+func (a *archive) folder(asked string) string {
+	if asked == "." {
+		return ""
+	}
+	folded := strings.ToLower(asked)
+	used, known := a.folders[folded]
+	if !known {
+		used = a.free(a.folder(path.Dir(asked)), path.Base(asked))
+		a.folders[folded] = used
+	}
+	return used
+}
+
+// free takes the path of a name in a folder, with a number where it is taken.
+func (a *archive) free(folder, name string) string {
+	whole := path.Join(folder, name)
+	folded := strings.ToLower(whole)
 	stem, ext := core.SplitExt(name)
-	for try, n := name, 2; ; n++ {
-		if folded := strings.ToLower(try); !a.names[folded] {
-			a.names[folded] = true
+	for try := whole; ; {
+		if lower := strings.ToLower(try); a.taken[lower] == 0 {
+			a.taken[lower] = 1
 			return try
 		}
-		try = fmt.Sprintf("%s (%d)%s", stem, n, ext)
+		a.taken[folded]++ // where the next of that name goes on, or many would take long
+		try = path.Join(folder, fmt.Sprintf("%s (%d)%s", stem, a.taken[folded], ext))
 	}
 }
+
+// maxZipPath is less than what systems bound paths to, so that an archive can be
+// unpacked in some folder.
+const maxZipPath = 1024
 
 // safeZipName makes each segment a name that every system takes for what it is.
 func safeZipName(name string) string {
@@ -154,6 +185,9 @@ func safeZipName(name string) string {
 	}
 	if len(segments) == 0 {
 		return "file"
+	}
+	for len(segments) > 1 && len(strings.Join(segments, "/")) > maxZipPath {
+		segments = segments[1:]
 	}
 	return strings.Join(segments, "/")
 }

@@ -1,18 +1,21 @@
 // Package sink is an S3 server that throws away what it is sent. It speaks as
-// much of the protocol as uploads need, checks nothing (no signature, no
-// checksum, no bucket), and costs as little as a server can.
+// much of the protocol as uploads need, and has objects of zeros to download,
+// whose keys are their sizes: "zeros/1073741824". It checks nothing (no signature,
+// no checksum, no bucket), and costs as little as a server can.
 package sink
 
 import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
+	"strings"
 )
 
 const etag = `"00000000000000000000000000000000"`
 
 // Handler answers HEAD and PUT of buckets and objects, multipart uploads, and
-// DELETE. GET answers 404.
+// DELETE. GET answers 404, but for the keys of zeros.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {
@@ -28,11 +31,35 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPut, r.Method == http.MethodHead:
 		w.Header().Set("ETag", etag)
 		w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/zeros/"):
+		sendZeros(w, r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
 	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 		answerXML(w, "<Error><Code>NoSuchKey</Code></Error>")
+	}
+}
+
+var zeros [256 << 10]byte
+
+// sendZeros answers with size bytes.
+func sendZeros(w http.ResponseWriter, size string) {
+	left, err := strconv.ParseInt(size, 10, 64)
+	if err != nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	h := w.Header()
+	h.Set("ETag", etag)
+	h.Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+	h.Set("Content-Type", "application/octet-stream")
+	h.Set("Content-Length", size)
+	for left > 0 {
+		n, err := w.Write(zeros[:min(left, int64(len(zeros)))])
+		if left -= int64(n); err != nil {
+			return // the client has gone
+		}
 	}
 }
 

@@ -6,8 +6,8 @@
 // The first argument is the mode: nethttp, echo or gin.
 //
 // POST /upload takes a form with a file of any type in the field "file", of up to
-// 5 TiB, stores it in the bucket and answers 201 with what was stored. The
-// storage is spoken to in plain HTTP; its credentials are in AK and SK. The
+// 5 TiB, stores it in the bucket and answers 201 with what was stored. GET
+// /files/KEY sends the file of that key to anyone. The storage is spoken to in plain HTTP; its credentials are in AK and SK. The
 // bucket is made when missing.
 package main
 
@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -127,10 +128,20 @@ func (f form) answer() (stored, error) {
 	return stored{Key: f.File.Key().String(), Size: f.File.Size(), Type: f.File.Type()}, nil
 }
 
+// find returns the file that a request's path names.
+func find(r *http.Request) (core.Object, error) {
+	key, err := core.ParseKey(strings.TrimPrefix(r.URL.Path, "/files/"))
+	if err != nil {
+		return core.Object{}, &core.Error{Kind: core.ErrNotFound, Op: "find file", Err: err}
+	}
+	return core.Object{Key: key}, nil
+}
+
 func onNetHTTP(store *core.Store, field *core.Field) http.Handler {
 	c := nethttp.Config{Store: store, Logger: slog.Default()}
 	mux := http.NewServeMux()
 	mux.Handle("POST /upload", c.Uploads(field)(c.Handle(create)))
+	mux.Handle("GET /files/", c.Handle(nethttp.Files(field, find, nethttp.Anyone)))
 	return c.Middleware(mux)
 }
 
@@ -159,6 +170,7 @@ func onEcho(store *core.Store, field *core.Field) http.Handler {
 	e.HTTPErrorHandler = echomw.ErrorHandler
 	e.Use(echomw.NewWithConfig(c))
 	e.POST("/upload", createOnEcho, c.Uploads(field))
+	e.GET("/files/*", echomw.Wrap(nethttp.Files(field, find, nethttp.Anyone)))
 	return e
 }
 
@@ -180,6 +192,7 @@ func onGin(store *core.Store, field *core.Field) http.Handler {
 	r := gin.New()
 	r.Use(gin.Recovery(), ginmw.NewWithConfig(c))
 	r.POST("/upload", c.Uploads(field), createOnGin)
+	r.GET("/files/*key", ginmw.Wrap(nethttp.Files(field, find, nethttp.Anyone)))
 	return r
 }
 

@@ -234,6 +234,10 @@ func passesFiles(t *testing.T, program subject) {
 		{"a range from the end", http.MethodGet, []string{"Range", "bytes=-2"}, 206, "89", "bytes 8-9/10"},
 		{"a current copy", http.MethodGet, []string{"If-None-Match", etag}, 304, "", ""},
 		{"an old copy", http.MethodGet, []string{"If-None-Match", `"other"`}, 200, "0123456789", ""},
+		{"a current copy by its time", http.MethodGet, []string{"If-Modified-Since", whole.header.Get("Last-Modified")}, 304, "", ""},
+		{"a current copy among others, to HEAD", http.MethodHead, []string{"If-None-Match", `"other", ` + etag}, 304, "", ""},
+		{"a range of a current copy", http.MethodGet, []string{"Range", "bytes=2-4", "If-Range", etag}, 206, "234", "bytes 2-4/10"},
+		{"a range of an old copy", http.MethodGet, []string{"Range", "bytes=2-4", "If-Range", `"other"`}, 200, "0123456789", ""},
 	} {
 		got := w.send(t, tt.method, target, body{}, tt.headers...)
 		if got.status != tt.status || string(got.body) != tt.body || got.header.Get("Content-Range") != tt.span {
@@ -244,6 +248,14 @@ func passesFiles(t *testing.T, program subject) {
 	if etag == "" {
 		t.Error("there is no ETag, want one")
 	}
+	head := w.send(t, http.MethodHead, target, body{})
+	for _, name := range []string{"Content-Length", "Content-Type", "Content-Disposition", "ETag", "Last-Modified", "Cache-Control", "Content-Security-Policy"} {
+		if got, want := head.header.Get(name), whole.header.Get(name); got != want || got == "" {
+			t.Errorf("to a HEAD, %s is %q, want %q as to a GET", name, got, want)
+		}
+	}
+	w.get(t, target, "If-Match", `"other"`).wantProblem(t, http.StatusPreconditionFailed, "", "")
+	w.get(t, target, "Range", "bytes=0-0,2-2").wantProblem(t, http.StatusRequestedRangeNotSatisfiable, "", "")
 	w.get(t, target, "Range", "bytes=10-").wantProblem(t, http.StatusRequestedRangeNotSatisfiable, "", "")
 	w.get(t, "/documents/999/file").wantProblem(t, http.StatusNotFound, "", "")
 }

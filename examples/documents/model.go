@@ -41,6 +41,8 @@ func DeclareFields(store *core.Store) []*core.Field {
 	cover = store.Field(core.FieldConfig{
 		Name: "cover", Model: "document", Bucket: BucketCovers,
 		MaxSize: 2 * core.MiB, Accept: "image/png image/jpeg", MaxWidth: 4096, MaxHeight: 4096,
+		// Names are random, and never given twice.
+		Options: core.ObjectOptions{CacheControl: "public, max-age=86400, immutable"},
 	})
 	extra = store.Field(core.FieldConfig{
 		Name: "extra", Model: "document", Bucket: BucketDocuments,
