@@ -194,3 +194,24 @@ func ExampleConfigFromEnvPrefix() {
 	media := core.MustOpen(core.ConfigFromEnvPrefix("MEDIA_")) // MEDIA_MINIO_DEFAULT_BUCKET, …
 	fmt.Println(documents.Endpoint(), media.Endpoint())
 }
+
+// A file that a browser sends to the bucket itself: what it needs for that, and what
+// happens when its token comes back with a form.
+func ExampleField_BeginDirect() {
+	store := core.MustOpen(core.Config{Endpoint: "storage.example:9000", AccessKey: "access", SecretKey: "secret", SigningKeys: []core.Secret{"32 or more random characters ..."}})
+	photos := store.Field(core.FieldConfig{Name: "photo", Bucket: "photos", Accept: core.Images})
+	ctx := core.WithSubject(context.Background(), "ann")
+
+	ticket, err := photos.BeginDirect(ctx, core.DirectUpload{Name: "cat.png", Type: "image/png", Size: 1000})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(ticket.Method, ticket.Headers["Content-Type"], ticket.Headers["If-None-Match"])
+
+	token, err := photos.Verify(ticket.Token) // Uploads and Bind do this, and claim
+	fmt.Println(token.Object.Name, token.Pending, err)
+	// Output:
+	// PUT image/png *
+	// cat.png true <nil>
+}

@@ -122,3 +122,25 @@ func ExampleServeFile() {
 	mux.Handle("GET /people/{id}/portrait", nethttp.Handle(portrait))
 	_ = nethttp.Middleware(mux)
 }
+
+// Browsers send long files straight to the bucket, and bring the token they got for
+// it where a form would bring the file.
+func ExampleDirect() {
+	loggedIn := func(r *http.Request, _ core.Object) error {
+		if core.SubjectFrom(r.Context()) == "" {
+			return core.ErrUnauthenticated
+		}
+		return nil
+	}
+	direct := nethttp.Handle(nethttp.Direct(portraits, loggedIn, nethttp.DirectConfig{
+		Quota: func(_ *http.Request, asked nethttp.DirectRequest) error {
+			if asked.Size > 100*core.MiB {
+				return core.ErrQuota
+			}
+			return nil
+		},
+	}))
+	mux := http.NewServeMux()
+	mux.Handle("POST /uploads/portrait", direct)
+	mux.Handle("/uploads/portrait/", direct) // its steps: see docs/direct.md
+}
