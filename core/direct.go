@@ -394,7 +394,7 @@ func (f *Field) directSigning(ctx context.Context, op string) (directSigning, er
 	var err error
 	store, now := f.store, f.store.config.Now()
 	if s.signing, err = store.presigner.credentials(ctx); err == nil {
-		s.at, err = f.bucket.place(ctx, false)
+		s.at, err = f.bucket.place(ctx, URLOptions{})
 	}
 	if err != nil {
 		return s, store.mapError(ctx, f.bucket.at(op, Key{}), err)
