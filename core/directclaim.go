@@ -310,6 +310,8 @@ func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, hea
 	switch {
 	case !t.direct.unsized && info.Size != t.Object.Size:
 		return refuse(ErrInvalid, "the file has %d bytes, and was announced with %d", info.Size, t.Object.Size)
+	case f.foreign(t, header) != "":
+		return refuse(ErrInvalid, "the file was sent with a header %s that was not agreed", f.foreign(t, header))
 	case info.Size > c.MaxSize:
 		return refuse(ErrTooLarge, "the file is larger than %s", formatSize(c.MaxSize))
 	case info.Size == 0 && !c.AllowEmpty:
@@ -403,19 +405,32 @@ func (f *Field) checksum(t Token, o *Object, info minio.ObjectInfo, head *rope) 
 	return nil
 }
 
+// foreign returns the name of a header that the object has and that was not signed,
+// or "": S3 keeps some that a client adds. A copy onto itself would not take them
+// away on every server; a posted file is copied elsewhere, without them.
+func (f *Field) foreign(t Token, header http.Header) string {
+	if t.direct.method == DirectPost {
+		return ""
+	}
+	for _, name := range []string{"Content-Encoding", "Content-Language", "Expires", "X-Amz-Website-Redirect-Location"} {
+		if header.Get(name) != "" {
+			return name
+		}
+	}
+	if header.Get("Cache-Control") != f.config.Options.CacheControl {
+		return "Cache-Control"
+	}
+	return ""
+}
+
 // unlike says whether the object is stored with other headers than it should be: a
 // client's guess at the type was wrong, or it has sent more than it was told to.
 func (f *Field) unlike(t Token, o Object, info minio.ObjectInfo, header http.Header) bool {
 	plain := o
 	plain.Width, plain.Height, plain.Orientation, plain.Blurhash = 0, 0, 0, "" // rows know them
 	want := f.directHeaders(plain)
-	for name, value := range map[string]string{
-		"Content-Type": want.ContentType, "Content-Disposition": want.ContentDisposition, "Cache-Control": want.CacheControl,
-		"Content-Encoding": "", "Content-Language": "", "Expires": "", "X-Amz-Website-Redirect-Location": "",
-	} {
-		if header.Get(name) != value {
-			return true
-		}
+	if header.Get("Content-Type") != want.ContentType || header.Get("Content-Disposition") != want.ContentDisposition {
+		return true
 	}
 	have := map[string]string{}
 	for name, value := range info.UserMetadata {
