@@ -84,15 +84,16 @@ func (s *Signer) SignURL(_ context.Context, raw string, expires time.Time) (stri
 
 // Cookies returns the cookies that open a resource until expires: a URL in which
 // "*" stands for anything, as in "https://files.example.org/albums/42/*". They
-// are for the resource's host, Secure and HttpOnly; set Domain and Path, and
-// SameSite where other sites embed the files, before they are sent.
+// are for the resource's host, Secure, HttpOnly and SameSite=Lax; set Domain and
+// Path, and another SameSite where other sites embed the files, before they are
+// sent.
 func (s *Signer) Cookies(resource string, expires time.Time) ([]*http.Cookie, error) {
 	signature, policy, err := sign.NewCannedPolicy(resource, expires).Sign(s.key)
 	if err != nil {
 		return nil, &core.Error{Kind: core.ErrConfig, Op: "sign cookies", Err: err}
 	}
 	cookie := func(name, value string) *http.Cookie {
-		return &http.Cookie{Name: "CloudFront-" + name, Value: value, Expires: expires, Secure: true, HttpOnly: true}
+		return &http.Cookie{Name: "CloudFront-" + name, Value: value, Expires: expires, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	}
 	return []*http.Cookie{cookie("Policy", string(policy)), cookie("Signature", string(signature)), cookie("Key-Pair-Id", s.id)}, nil
 }

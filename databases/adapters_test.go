@@ -355,7 +355,7 @@ type bunRows struct{ tx bun.Tx }
 func openBun(t testing.TB, d *dbtest.Database) run {
 	dialects := map[dbtest.Kind]schema.Dialect{dbtest.SQLite: sqlitedialect.New(), dbtest.PostgreSQL: pgdialect.New(), dbtest.MariaDB: mysqldialect.New()}
 	db := bun.NewDB(d.SQL, dialects[d.Kind])
-	db.AddQueryHook(bunfiles.Hook{Failed: func(_ context.Context, err error) { t.Errorf("bun's hook: %v", err) }})
+	db = db.WithQueryHook(bunfiles.Hook{Failed: func(_ context.Context, err error) { t.Errorf("bun's hook: %v", err) }})
 	if _, err := db.NewCreateTable().Model((*profile)(nil)).Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func startApp(t *testing.T, program string, d *dbtest.Database) string {
 	for lines.Scan() {
 		fmt.Fprintln(&log, lines.Text())
 		if found := address.FindString(lines.Text()); strings.Contains(lines.Text(), "serving") && found != "" {
-			go io.Copy(io.Discard, stderr)
+			go func() { _, _ = io.Copy(io.Discard, stderr) }() // so that it never waits for a reader
 			return found
 		}
 	}

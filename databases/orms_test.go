@@ -100,7 +100,7 @@ func TestBunKeepsWhatAnUpdateOfOtherColumnsAndASoftDeletionLeaveInTheRow(t *test
 	d := dbtest.Open(t, dbtest.SQLite)
 	ctx, name := folder(t)
 	db := bun.NewDB(d.SQL, sqlitedialect.New())
-	db.AddQueryHook(bunfiles.Hook{Failed: func(_ context.Context, err error) { t.Errorf("bun's hook: %v", err) }})
+	db = db.WithQueryHook(bunfiles.Hook{Failed: func(_ context.Context, err error) { t.Errorf("bun's hook: %v", err) }})
 	if _, err := db.NewCreateTable().Model((*bunSoft)(nil)).Exec(ctx); err != nil {
 		t.Fatal(err)
 	}

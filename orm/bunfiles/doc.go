@@ -1,6 +1,6 @@
 // Package bunfiles has bun change rows and their files together.
 //
-//	db.AddQueryHook(bunfiles.Hook{})
+//	db = db.WithQueryHook(bunfiles.Hook{})
 //
 //	err := bunfiles.Run(ctx, db, sqltxn.Options{}, func(ctx context.Context, tx bun.Tx) error {
 //		_, err := tx.NewUpdate().Model(&profile).WherePK().Exec(ctx) // the replaced file goes at the commit

@@ -25,7 +25,7 @@ type Profile struct {
 // The row's old file goes when the transaction has committed.
 func ExampleRun() {
 	setAvatar := func(ctx context.Context, db *bun.DB, p *Profile) error {
-		db.AddQueryHook(bunfiles.Hook{}) // once, at the start
+		db = db.WithQueryHook(bunfiles.Hook{}) // once, at the start
 		return bunfiles.Run(ctx, db, sqltxn.Options{}, func(ctx context.Context, tx bun.Tx) error {
 			_, err := tx.NewUpdate().Model(p).WherePK().Exec(ctx)
 			return err
