@@ -79,7 +79,7 @@ export declare class FilefieldUpload extends HTMLElement {
   /** Adds files and sends them. Those that were added before are left out. */
   add(files: Iterable<File>): void
   /** Takes a file away; what was sent of it is removed from storage. */
-  remove(upload: Upload): void
+  discard(upload: Upload): void
   /** Takes the files of a state away, or all. What has been uploaded stays in storage. */
   clear(state?: UploadState): void
 }

@@ -417,7 +417,7 @@ export class FilefieldUpload extends Base {
     files = [...files]
     if (!input.multiple && files.length) {
       files.length = 1
-      for (const u of this.uploads) this.remove(u)
+      for (const u of this.uploads) this.discard(u)
     }
     for (const file of files) {
       const u = new Upload(file, this.getAttribute('endpoint') ?? '', this.options)
@@ -439,7 +439,7 @@ export class FilefieldUpload extends Base {
   }
 
   /** Takes a file away; what was sent of it is removed from storage. */
-  remove(upload) {
+  discard(upload) {
     const item = this.#items.get(upload)
     if (!item) return
     const focused = item.row.contains(document.activeElement)
@@ -457,7 +457,7 @@ export class FilefieldUpload extends Base {
     for (const u of this.uploads) {
       if (state && u.state !== state) continue
       if (u.state === 'done') u.state = 'aborted' // storage keeps it: it may have been claimed
-      this.remove(u)
+      this.discard(u)
     }
   }
 
@@ -486,7 +486,7 @@ export class FilefieldUpload extends Base {
     }
     item.row = el('li', {}, el('span', { className: 'filefield-preview' }, picture),
       el('span', { className: 'filefield-name' }, u.file.name), item.bar, item.status,
-      el('span', { className: 'filefield-buttons' }, item.pause, button('filefield-remove', texts.remove, () => this.remove(u))), item.hidden)
+      el('span', { className: 'filefield-buttons' }, item.pause, button('filefield-remove', texts.remove, () => this.discard(u))), item.hidden)
     this.#items.set(u, item)
     list.append(item.row)
     u.addEventListener('change', () => this.#update(u))
