@@ -71,7 +71,7 @@ func (g *gallery) newAlbum(b *tab, title, public string) {
 	b.Helper()
 	b.open(g.URL)
 	eval[any](b, fmt.Sprintf(`{ title.value = %q; document.querySelector('[name=public]').checked = %s; title.form.requestSubmit(); 0 }`, title, public))
-	b.wait(`location.pathname.startsWith('/albums/') && document.readyState === 'complete' && document.querySelector('#photos')`)
+	run(b, "see the album", chromedp.WaitVisible("#photos"))
 }
 
 // live waits until the scripts of the page work.

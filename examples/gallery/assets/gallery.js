@@ -41,7 +41,7 @@ if (form) {
       try {
         const page = await fetchPage(form.action, { method: 'POST', body: new URLSearchParams({ [name]: upload.token }) })
         upload.state = 'aborted' // it is the album's: taking it off the list removes nothing
-        element.remove(upload)
+        element.discard(upload)
         take(page, 'prepend')
         tell('')
       } catch (error) {
