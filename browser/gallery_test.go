@@ -80,8 +80,8 @@ func (b *tab) live() {
 	b.wait(`document.querySelector('#upload.live')`)
 }
 
-// choose puts files into the input.
-func (b *tab) choose(selector string, files ...string) {
+// pick puts files into the input.
+func (b *tab) pick(selector string, files ...string) {
 	b.Helper()
 	run(b, "choose files", chromedp.SetUploadFiles(selector, files))
 }
@@ -139,7 +139,7 @@ func TestPhotosOfAnySizeGoStraightToTheBucket(t *testing.T) {
 	}{{"small.png", 10 * core.KiB, 1}, {"middle.png", 20 * core.MiB, 1}, {"large.png", 300 * core.MiB, 38}} {
 		g.outside.Reset()
 		g.inside.Reset()
-		b.choose("#photos", file(t, c.name, c.size))
+		b.pick("#photos", file(t, c.name, c.size))
 		b.wait(fmt.Sprintf("%s === %d", photosShown, i+1))
 		if c.parts == 1 {
 			if got := arrived(g.outside); got[""] != 1 || len(got) != 1 {
@@ -164,7 +164,7 @@ func TestAnEmptyPhotoIsRefusedBeforeAnythingIsSent(t *testing.T) {
 	g.newAlbum(b, "Empty", "true")
 	b.live()
 	g.outside.Reset()
-	b.choose("#photos", file(t, "empty.png", 0))
+	b.pick("#photos", file(t, "empty.png", 0))
 	b.wait(statuses + `.includes('empty')`)
 	if n := g.outside.Count(""); n != 0 {
 		t.Errorf("storage was asked %d times, want not at all: %+v", n, g.outside.Requests())
@@ -197,17 +197,17 @@ func TestAWrongTypeIsRefusedBeforeAndAfterTheBytes(t *testing.T) {
 	if err := errors.Join(os.WriteFile(notes, []byte("notes"), 0o600), os.WriteFile(fake, []byte("<html>no image</html>"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	b.choose("#photos", notes)
+	b.pick("#photos", notes)
 	b.wait(statuses + `.includes('not taken')`)
 	// A page that does not look itself gets the app's words.
 	eval[any](b, `{ document.querySelectorAll('.filefield-remove').forEach(r => r.click()); photos.accept = ''; 0 }`)
-	b.choose("#photos", notes)
+	b.pick("#photos", notes)
 	b.wait(statuses + `.includes('text/plain are not accepted')`)
 	if n := g.outside.Count(""); n != 0 {
 		t.Errorf("storage was asked %d times before the type was known to be right: %+v", n, g.outside.Requests())
 	}
 	eval[any](b, `{ document.querySelectorAll('.filefield-remove').forEach(r => r.click()); 0 }`)
-	b.choose("#photos", fake)
+	b.pick("#photos", fake)
 	b.wait(statuses + `.includes('not accepted')`)
 	if n := g.outside.Count(http.MethodPut); n != 1 {
 		t.Errorf("the file was sent %d times, want once: its content decides", n)
@@ -225,10 +225,10 @@ func TestATooLargePhotoIsRefusedBeforeTheBytes(t *testing.T) {
 	b.live()
 	g.outside.Reset()
 	large := file(t, "large.png", 513*core.MiB)
-	b.choose("#photos", large)
+	b.pick("#photos", large)
 	b.wait(statuses + `.includes('512 MiB')`)
 	eval[any](b, `{ document.querySelectorAll('.filefield-remove').forEach(r => r.click()); document.querySelector('filefield-upload').removeAttribute('max-size'); 0 }`)
-	b.choose("#photos", large)
+	b.pick("#photos", large)
 	b.wait(statuses + `.includes('larger than')`)
 	if n := g.outside.Count(""); n != 0 {
 		t.Errorf("storage was asked %d times, want not at all: %+v", n, g.outside.Requests())
@@ -259,7 +259,7 @@ func TestACutConnectionIsResumedAndNoPartIsSentTwice(t *testing.T) {
 		_, _ = r.Body.Read(make([]byte, 64*core.KiB))
 		panic(http.ErrAbortHandler) // the connection breaks in the middle of the part
 	})
-	b.choose("#photos", file(t, "cut.png", 120*core.MiB))
+	b.pick("#photos", file(t, "cut.png", 120*core.MiB))
 	b.wait(photosShown + " === 1")
 	if cuts.Load() == 0 {
 		t.Error("no connection was cut")
@@ -290,7 +290,7 @@ func TestAReloadedPageGoesOnWithTheParts(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	})
 	path := file(t, "reload.png", 100*core.MiB)
-	b.choose("#photos", path)
+	b.pick("#photos", path)
 	for range 3 { // as many as the script sends at a time
 		<-stuck
 	}
@@ -299,7 +299,7 @@ func TestAReloadedPageGoesOnWithTheParts(t *testing.T) {
 	b.live()
 	b.wait(`document.querySelector('.filefield-interrupted')?.textContent.includes('reload.png')`)
 	keepShot(b, "gallery-interrupted")
-	b.choose("#photos", path)
+	b.pick("#photos", path)
 	b.wait(photosShown + " === 1")
 	sentOnce(t, g.outside, 13)
 }
@@ -326,7 +326,7 @@ func TestPauseAndResumeByHand(t *testing.T) {
 		<-gone
 		panic(http.ErrAbortHandler)
 	})
-	b.choose("#photos", file(t, "pause.png", 60*core.MiB))
+	b.pick("#photos", file(t, "pause.png", 60*core.MiB))
 	for range 3 {
 		<-stuck
 	}
@@ -354,7 +354,7 @@ func TestWithoutJavaScriptTheFormStillWorks(t *testing.T) {
 	if n := run(b, "look for scripts", chromedp.Evaluate[int](`document.querySelectorAll('#upload.live').length`)); n != 0 {
 		t.Fatal("scripts run although they are switched off")
 	}
-	b.choose("#photos", file(t, "one.png", 10*core.KiB), file(t, "two.png", 20*core.KiB))
+	b.pick("#photos", file(t, "one.png", 10*core.KiB), file(t, "two.png", 20*core.KiB))
 	keepShot(b, "gallery-no-javascript")
 	run(b, "upload", chromedp.Click("#upload > .primary"))
 	run(b, "see the photo", chromedp.WaitVisible(".photo"))
@@ -369,7 +369,7 @@ func TestPrivateAlbumsAreTheirOwnersAlone(t *testing.T) {
 	b, other := newTab(t), newTab(t)
 	g.newAlbum(b, "Mine", "false")
 	b.live()
-	b.choose("#photos", file(t, "mine.png", 10*core.KiB))
+	b.pick("#photos", file(t, "mine.png", 10*core.KiB))
 	b.wait(photosShown + " === 1")
 	link := eval[string](b, `document.querySelector('.photo a').href`)
 	if !strings.Contains(link, "X-Amz-Signature=") {
@@ -426,12 +426,12 @@ func TestTheGalleryFitsScreensAndScrollsOn(t *testing.T) {
 		}
 		files = append(files, path)
 	}
-	b.choose("#photos", files...)
+	b.pick("#photos", files...)
 	b.wait(photosShown + " === 30")
 	album := eval[string](b, `location.href`)
 	g.newAlbum(b, "Family", "false")
 	b.live()
-	b.choose("#photos", files[3:6]...)
+	b.pick("#photos", files[3:6]...)
 	b.wait(photosShown + " === 3")
 	for _, size := range []struct {
 		name          string
@@ -491,7 +491,7 @@ func progressShots(g *gallery, b *tab, album string) {
 		scheme(b, size.colours)
 		b.open(album)
 		b.live()
-		b.choose("#photos", files...)
+		b.pick("#photos", files...)
 		b.wait(`[...document.querySelectorAll('filefield-upload progress')].filter(p => p.value > 20).length === 2`)
 		keepShot(b, "gallery-progress-"+size.name)
 		eval[any](b, `{ document.querySelectorAll('.filefield-remove').forEach(r => r.click()); 0 }`)
