@@ -32,7 +32,7 @@ const (
 
 	downloads = 64
 	// maxDownloadGrowth is how much more memory the server may take for all of them.
-	maxDownloadGrowth = 32 << 20
+	maxDownloadGrowth = 16 << 20
 )
 
 // TestMemory sends many large files of unsaid length at once to a server of its

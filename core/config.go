@@ -417,7 +417,7 @@ func (c Config) transport() (http.RoundTripper, error) {
 		MaxIdleConnsPerHost: defaultConnections,
 		IdleConnTimeout:     time.Minute,
 		WriteBufferSize:     int(64 * KiB),
-		ReadBufferSize:      int(64 * KiB),
+		ReadBufferSize:      int(16 * KiB), // larger reads, as of files, go past it
 		// An object stored with Content-Encoding: gzip must arrive as stored.
 		DisableCompression: true,
 		TLSClientConfig:    &tls.Config{MinVersion: tls.VersionTLS12},

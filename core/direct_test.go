@@ -120,7 +120,7 @@ func statusOf(t testing.TB, r *http.Request) int {
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
+	if err != nil && response.StatusCode < 400 { // a refusal may be cut off
 		t.Fatal(err)
 	}
 	if response.StatusCode >= 300 {

@@ -309,7 +309,7 @@ func TestStorageThatFailsIsAnsweredInTime(t *testing.T) {
 		{"it is down", func(t *testing.T, c *core.Config) { fast(c); c.Endpoint = free(t) }, core.ErrUnavailable, 3 * time.Second},
 		{"its name is unknown", func(_ *testing.T, c *core.Config) { fast(c); c.Endpoint = "storage.invalid:9000" }, core.ErrUnavailable, 5 * time.Second},
 		{"it swallows everything", func(t *testing.T, c *core.Config) { fast(c); c.Endpoint = s3test.BlackHole(t) }, core.ErrUnavailable, 3 * time.Second},
-		{"it swallows everything, with the default limit", func(t *testing.T, c *core.Config) { c.Endpoint = s3test.BlackHole(t) }, core.ErrUnavailable, 6 * time.Second},
+		{"it swallows everything, with the default limit", func(t *testing.T, c *core.Config) { c.Endpoint = s3test.BlackHole(t) }, core.ErrUnavailable, 8 * time.Second},
 		{"it does not know the access key", func(_ *testing.T, c *core.Config) { fast(c); c.AccessKey = "nobody" }, core.ErrCredentials, 3 * time.Second},
 		{"it does not accept the secret", func(_ *testing.T, c *core.Config) { fast(c); c.SecretKey = "wrong-secret" }, core.ErrCredentials, 3 * time.Second},
 		{"its clock is another", func(_ *testing.T, c *core.Config) { fast(c) }, core.ErrClockSkew, 3 * time.Second},

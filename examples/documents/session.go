@@ -15,7 +15,7 @@ func withSession(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := r.Cookie(sessionCookie)
 		if err != nil && WantsPage(r) && r.Method == http.MethodGet {
-			c = &http.Cookie{Name: sessionCookie, Value: rand.Text(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil}
+			c = &http.Cookie{Name: sessionCookie, Value: rand.Text(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: r.TLS != nil} //nolint:gosec // Secure over TLS; in development there is none
 			http.SetCookie(w, c)
 		}
 		if c != nil && len(c.Value) == len(rand.Text()) {
