@@ -532,6 +532,20 @@ func TestD4WhatAClientAddsIsNotTheFiles(t *testing.T) {
 	}
 }
 
+func TestWhatBrowsersAddToAPUTIsNoFault(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"max-age=0", "no-cache", ""} {
+		d := newDirectly(t, nil)
+		ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "x"))
+		if got := send(t, ticket, "x", func(r *http.Request) { r.Header.Set("Cache-Control", value) }); got != http.StatusOK {
+			t.Fatalf("with Cache-Control: %q storage answers %d, want 200", value, got)
+		}
+		if _, err := d.claim(t.Context(), t, d.token(t, ticket.Token)); err != nil {
+			t.Errorf("with Cache-Control: %q the claim is %v", value, err)
+		}
+	}
+}
+
 func TestD5WhatIsSentAfterTheCheckIsNotTheRows(t *testing.T) {
 	t.Parallel()
 	const swapped = "evil st"
