@@ -33,7 +33,7 @@ func (b *tab) click(selector string) {
 func (b *tab) save(want int) {
 	b.Helper()
 	b.click("#save")
-	b.wait(`document.querySelector('#saved')`)
+	run(b, "wait for the answer", chromedp.WaitVisible("#saved"))
 	if got := eval[string](b, `document.querySelector('#saved').textContent`); got != strconv.Itoa(want) {
 		b.Errorf("the app took %s files, want %d", got, want)
 	}
@@ -152,21 +152,24 @@ func TestAConnectionThatIsCutIsResumed(t *testing.T) {
 func TestAPartWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
-	var lost atomic.Bool
+	var sent atomic.Int64
 	a.outside.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method != http.MethodPut || r.URL.Query().Get("partNumber") != "2" || lost.Swap(true) {
+		if r.Method != http.MethodPut || r.URL.Query().Get("partNumber") != "2" || sent.Add(1) > 1 {
 			return false
 		}
 		forward(t, a.inside.Endpoint(), r)
-		panic(http.ErrAbortHandler)
+		// Not a cut: Chromium sends a request again by itself when a connection that was
+		// used before breaks without an answer. A page may not see this one, for CORS.
+		w.WriteHeader(http.StatusBadGateway)
+		return true
 	})
 	b := newTab(t)
 	b.open(a.URL)
 	b.wait(ready)
 	b.choose(writeFile(t, t.TempDir(), "a.txt", 20<<20))
 	b.wait(states + ` == 'done'`)
-	if got := a.arrivedParts(); got[1] != 1 || got[2] != 0 || got[3] != 1 || got[4] != 1 {
-		t.Errorf("parts were answered %v times; the second was to arrive unanswered, once", got)
+	if got := a.arrivedParts(); got[1] != 1 || got[2] != 0 || sent.Load() != 1 || got[3] != 1 || got[4] != 1 {
+		t.Errorf("parts were answered %v times; the second was to be sent once, %d times it was", got, sent.Load())
 	}
 	b.save(1)
 }
@@ -243,7 +246,7 @@ func TestPauseAndResume(t *testing.T) {
 	b.wait(states + ` == 'paused'`)
 	open.Store(true)
 	b.click("#save") // the form goes on with it, and waits
-	b.wait(`document.querySelector('#saved')`)
+	run(b, "wait for the answer", chromedp.WaitVisible("#saved"))
 	onceEach(t, a, 4)
 	if got := a.stored(); got["a.txt"] != 20<<20 {
 		t.Errorf("the app has %v", got)

@@ -164,7 +164,9 @@ export class Upload extends EventTarget {
     if (t.fields) body.append('file', this.file)
     await this.#again(async () => {
       try {
-        await this.#request(t.method, t.url, body, t.headers, 1)
+        // With If-None-Match browsers add a Cache-Control of their own, which storage
+        // would keep, where there is none, even an empty one.
+        await this.#request(t.method, t.url, body, t.fields ? {} : { 'Cache-Control': '', ...t.headers }, 1)
       } catch (error) {
         if (error.status === 403) this.#ticket = null // it has expired: the next try has another
         if (error.status !== 412) throw error // the file is there already: an answer was lost
