@@ -506,4 +506,3 @@ func progressShots(g *gallery, b *tab, album string) {
 		eval[any](b, `{ document.querySelectorAll('.filefield-remove').forEach(r => r.click()); 0 }`)
 	}
 }
-
