@@ -422,6 +422,11 @@ func (f *Field) beginPut(ctx context.Context, t Token) (Ticket, error) {
 	options.UserTags = f.pendingTags()
 	h := options.Header()
 	h.Set("If-None-Match", "*")
+	if len(h["Cache-Control"]) == 0 {
+		// Browsers add "no-cache" where a script sets If-None-Match and this is not set
+		// (Fetch, "HTTP-network-or-cache fetch"), and storage would keep it.
+		h["Cache-Control"] = []string{""}
+	}
 	setChecksums(h, t)
 	ticket := Ticket{Method: DirectPut, Token: f.signDirect(t), Headers: map[string]string{}, Expires: s.until()}
 	var signed []sigv4.Param

@@ -532,6 +532,26 @@ func TestD4WhatAClientAddsIsNotTheFiles(t *testing.T) {
 	}
 }
 
+// A browser adds "no-cache" to a PUT with If-None-Match, unless the script sets
+// Cache-Control: so the ticket has one, and it is signed.
+func TestAPUTLeavesNoRoomForWhatBrowsersAdd(t *testing.T) {
+	t.Parallel()
+	d := newDirectly(t, nil)
+	ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "x"))
+	if value, ok := ticket.Headers["Cache-Control"]; !ok || value != "" {
+		t.Errorf("the ticket's headers are %q, want an empty Cache-Control", ticket.Headers)
+	}
+	if got := send(t, ticket, "x", func(r *http.Request) { r.Header.Set("Cache-Control", "no-cache") }); got != http.StatusForbidden {
+		t.Errorf("with another Cache-Control storage answers %d, want 403", got)
+	}
+	if got := send(t, ticket, "x"); got != http.StatusOK {
+		t.Fatalf("as agreed storage answers %d, want 200", got)
+	}
+	if _, err := d.claim(t.Context(), t, d.token(t, ticket.Token)); err != nil {
+		t.Errorf("the claim is %v", err)
+	}
+}
+
 func TestD5WhatIsSentAfterTheCheckIsNotTheRows(t *testing.T) {
 	t.Parallel()
 	const swapped = "evil st"

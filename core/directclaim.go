@@ -417,7 +417,12 @@ func (f *Field) foreign(t Token, header http.Header) string {
 			return name
 		}
 	}
-	if header.Get("Cache-Control") != f.config.Options.CacheControl {
+	switch header.Get("Cache-Control") {
+	case f.config.Options.CacheControl:
+	case "max-age=0", "no-cache":
+		// Browsers add one of them to a request that has If-None-Match, as a PUT does,
+		// and no Cache-Control (Fetch standard, HTTP-network-or-cache fetch, step 8).
+	default:
 		return "Cache-Control"
 	}
 	return ""

@@ -5,14 +5,17 @@ go 1.26.0
 require (
 	github.com/filefield/filefield v0.0.0-00010101000000-000000000000
 	github.com/filefield/filefield/embeds3 v0.0.0-00010101000000-000000000000
+	github.com/filefield/filefield/orm/gormfiles v0.0.0-00010101000000-000000000000
 	github.com/gin-gonic/gin v1.12.0
 	github.com/go-playground/validator/v10 v10.30.6
 	github.com/go-sql-driver/mysql v1.10.1
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/labstack/echo/v4 v4.16.0
+	github.com/libtnb/sqlite v1.3.0
 	github.com/minio/minio-go/v7 v7.4.1
-	golang.org/x/net v0.60.0
-	modernc.org/sqlite v1.61.1
+	golang.org/x/net v0.61.0
+	gorm.io/gorm v1.31.2
+	modernc.org/sqlite v1.62.0
 )
 
 require (
@@ -75,6 +78,8 @@ require (
 	github.com/hashicorp/go-rootcerts v1.0.2 // indirect
 	github.com/hashicorp/go-secure-stdlib/strutil v0.1.2 // indirect
 	github.com/hashicorp/vault-client-go v0.4.3 // indirect
+	github.com/jinzhu/inflection v1.0.0 // indirect
+	github.com/jinzhu/now v1.1.5 // indirect
 	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.19.2 // indirect
 	github.com/klauspost/cpuid/v2 v2.4.0 // indirect
@@ -125,7 +130,7 @@ require (
 	golang.org/x/time v0.15.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 	gopkg.in/ini.v1 v1.67.3 // indirect
-	modernc.org/libc v1.79.0 // indirect
+	modernc.org/libc v1.80.1 // indirect
 	modernc.org/mathutil v1.7.1 // indirect
 	modernc.org/memory v1.12.1 // indirect
 )
@@ -133,4 +138,5 @@ require (
 replace (
 	github.com/filefield/filefield => ../
 	github.com/filefield/filefield/embeds3 => ../embeds3
+	github.com/filefield/filefield/orm/gormfiles => ../orm/gormfiles
 )

@@ -89,6 +89,9 @@ func Start(t *testing.T, program, dir string, env ...string) *App {
 	return a
 }
 
+// PID is the id of the app's process.
+func (a *App) PID() int { return a.cmd.Process.Pid }
+
 var addressInLog = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 
 // follow keeps the app's log until the app ends, and sends the first address in it.

@@ -1,0 +1,290 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/filefield/filefield/core"
+)
+
+const (
+	states  = `[...document.querySelectorAll('filefield-upload li')].map(e => e.dataset.state).join(' ')`
+	said    = `[...document.querySelectorAll('.filefield-status')].map(e => e.textContent).join(' | ')`
+	ready   = `customElements.get('filefield-upload') && document.querySelector('.filefield-list')`
+	percent = `document.querySelector('filefield-upload progress').value`
+)
+
+// click clicks an element as a user does.
+func (b *tab) click(selector string) {
+	b.Helper()
+	run(b, "click "+selector, chromedp.Click(selector))
+}
+
+// save sends the form and checks how many files the app took.
+func (b *tab) save(want int) {
+	b.Helper()
+	b.click("#save")
+	run(b, "wait for the answer", chromedp.WaitVisible("#saved"))
+	if got := eval[string](b, `document.querySelector('#saved').textContent`); got != strconv.Itoa(want) {
+		b.Errorf("the app took %s files, want %d", got, want)
+	}
+}
+
+func TestFilesGoStraightToTheBucket(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	dir := t.TempDir()
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, dir, "small.txt", 10<<10), writeFile(t, dir, "large.txt", 20<<20), writeFile(t, dir, "empty.txt", 0))
+	b.wait(states + ` == 'done done failed'`)
+	if got := eval[string](b, `document.querySelectorAll('.filefield-status')[2].textContent`); got != "The file is empty." {
+		t.Errorf("the empty file's row says %q", got)
+	}
+	b.save(2)
+	if got := a.stored(); got["small.txt"] != 10<<10 || got["large.txt"] != 20<<20 {
+		t.Errorf("the app has %v", got)
+	}
+	if got := a.arrivedParts(); len(got) != 4 {
+		t.Errorf("the parts %v arrived, want 4", got)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.bytes > 64<<10 {
+		t.Errorf("the app was sent %d bytes, want those of JSON and forms alone", a.bytes)
+	}
+	for _, r := range a.inside.Requests() {
+		if r.Method == http.MethodPut && r.ContentLength > 4<<10 {
+			t.Errorf("the app sent storage %d bytes by %s", r.ContentLength, r.Path)
+		}
+	}
+}
+
+func TestWhatTheFieldDoesNotTakeIsRefused(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: core.MiB, Accept: core.Images})
+	dir := t.TempDir()
+	text, large, fake := writeFile(t, dir, "a.txt", 100), writeFile(t, dir, "b.png", 2<<20), writeFile(t, dir, "c.png", 5000)
+	empty := writeFile(t, dir, "d.png", 0)
+	for _, c := range []struct {
+		name, query, file, want string
+		puts                    int
+	}{
+		{"a type, by the page", "?accept=image/*", text, "Files of this type are not taken.", 0},
+		{"a length, by the page", "?max=1048576", large, "The file is too large. At most 1 MiB are taken.", 0},
+		{"an empty file, by the page", "", empty, "The file is empty.", 0},
+		{"a type, by the app before the bytes", "", text, "", 0},
+		{"a length, by the app before the bytes", "", large, "", 0},
+		{"content that is no image, by the app after the bytes", "", fake, "", 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a.outside.Reset()
+			b := newTab(t)
+			b.open(a.URL + "/" + c.query)
+			b.wait(ready)
+			b.choose(c.file)
+			b.wait(states + ` == 'failed'`)
+			got := eval[string](b, said)
+			if got == "" || c.want != "" && got != c.want {
+				t.Errorf("the page says %q, want %q", got, c.want)
+			}
+			t.Logf("the page says %q", got)
+			if n := a.outside.Count(http.MethodPut); n != c.puts {
+				t.Errorf("storage was sent %d files, want %d", n, c.puts)
+			}
+			if eval[bool](b, `new FormData(document.forms[0]).has('file')`) {
+				t.Error("the form has a file")
+			}
+		})
+	}
+}
+
+// cutParts breaks the connection of the next n parts after some of their bytes.
+func cutParts(a *uploadApp, n int64) *atomic.Int64 {
+	var cut atomic.Int64
+	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || r.URL.Query().Get("partNumber") == "1" || cut.Add(1) > n {
+			return false
+		}
+		_, _ = io.CopyN(io.Discard, r.Body, 1<<20)
+		panic(http.ErrAbortHandler)
+	})
+	return &cut
+}
+
+// onceEach checks that storage took every part, and none twice.
+func onceEach(t *testing.T, a *uploadApp, parts int) {
+	t.Helper()
+	got := a.arrivedParts()
+	for n := 1; n <= parts; n++ {
+		if got[n] != 1 {
+			t.Errorf("part %d was taken %d times, want once: %v", n, got[n], got)
+		}
+	}
+}
+
+func TestAConnectionThatIsCutIsResumed(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	cut := cutParts(a, 4)
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, t.TempDir(), "a.txt", 20<<20))
+	b.wait(states + ` == 'done'`)
+	if cut.Load() < 4 {
+		t.Errorf("%d connections were cut", cut.Load())
+	}
+	onceEach(t, a, 4)
+	b.save(1)
+}
+
+func TestAPartWhoseAnswerWasLostIsNotSentAgain(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	var sent atomic.Int64
+	a.outside.Intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPut || r.URL.Query().Get("partNumber") != "2" || sent.Add(1) > 1 {
+			return false
+		}
+		forward(t, a.inside.Endpoint(), r)
+		// Not a cut: Chromium sends a request again by itself when a connection that was
+		// used before breaks without an answer. A page may not see this one, for CORS.
+		w.WriteHeader(http.StatusBadGateway)
+		return true
+	})
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, t.TempDir(), "a.txt", 20<<20))
+	b.wait(states + ` == 'done'`)
+	if got := a.arrivedParts(); got[1] != 1 || got[2] != 0 || sent.Load() != 1 || got[3] != 1 || got[4] != 1 {
+		t.Errorf("parts were answered %v times; the second was to be sent once, %d times it was", got, sent.Load())
+	}
+	b.save(1)
+}
+
+// forward passes a request on whose answer its client is not to see.
+func forward(t *testing.T, endpoint string, r *http.Request) {
+	out := r.Clone(r.Context())
+	out.URL.Scheme, out.URL.Host, out.RequestURI = "http", endpoint, ""
+	out.Host = r.Host
+	answer, err := http.DefaultTransport.RoundTrip(out)
+	if err != nil {
+		t.Errorf("the part was not passed on: %v", err)
+		return
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		t.Errorf("the part was answered %s", answer.Status)
+	}
+}
+
+func TestAReloadInTheMiddleIsResumed(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	var open atomic.Bool
+	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool { // two parts arrive, the others hang
+		n := r.URL.Query().Get("partNumber")
+		if open.Load() || r.Method != http.MethodPut || n == "1" || n == "2" {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	})
+	file := writeFile(t, t.TempDir(), "a.txt", 20<<20)
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(file)
+	b.wait(`Object.keys(localStorage).some(k => JSON.parse(localStorage[k]).percent >= 50)`)
+	open.Store(true)
+	b.open(a.URL)
+	b.wait(ready)
+	note := eval[string](b, `document.querySelector('.filefield-interrupted').firstChild.textContent`)
+	if want := "a.txt was interrupted at "; len(note) < len(want) || note[:len(want)] != want {
+		t.Errorf("the page says %q", note)
+	}
+	b.choose(file)
+	b.wait(states + ` == 'done'`)
+	onceEach(t, a, 4)
+	if n := eval[int](b, `localStorage.length + document.querySelectorAll('.filefield-interrupted').length`); n != 0 {
+		t.Errorf("%d traces of the upload are left", n)
+	}
+	b.save(1)
+}
+
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	var open atomic.Bool
+	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if open.Load() || r.Method != http.MethodPut || r.URL.Query().Get("partNumber") == "1" {
+			return false
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+		panic(http.ErrAbortHandler)
+	})
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, t.TempDir(), "a.txt", 20<<20))
+	b.wait(`Object.keys(localStorage).some(k => JSON.parse(localStorage[k]).percent >= 25)`)
+	b.click(".filefield-pause")
+	b.wait(states + ` == 'paused'`)
+	open.Store(true)
+	b.click("#save") // the form goes on with it, and waits
+	run(b, "wait for the answer", chromedp.WaitVisible("#saved"))
+	onceEach(t, a, 4)
+	if got := a.stored(); got["a.txt"] != 20<<20 {
+		t.Errorf("the app has %v", got)
+	}
+}
+
+func TestAFileThatIsRemovedLeavesStorage(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, t.TempDir(), "a.txt", 1000))
+	b.wait(states + ` == 'done'`)
+	b.click(".filefield-remove")
+	b.wait(states + ` == ''`)
+	if got := eval[string](b, `document.activeElement.id`); got != "f" {
+		t.Errorf("the focus is on %q, want the input", got)
+	}
+	if !eval[bool](b, `document.querySelector('#f').required && !document.forms[0].checkValidity()`) {
+		t.Error("the form can be sent without a file")
+	}
+	b.wait(fmt.Sprintf(`performance.getEntriesByType('resource').some(e => e.name.endsWith(%q) && e.responseStatus == 204)`, "/abort"))
+}
+
+func TestWithoutJavaScriptTheFormUploads(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	b := newTab(t)
+	run(b, "turn scripts off", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		return err
+	}))
+	b.open(a.URL)
+	b.choose(writeFile(t, t.TempDir(), "a.txt", 10<<10))
+	b.click("#save")
+	run(b, "wait", chromedp.WaitVisible("#saved"))
+	if got := a.stored(); got["a.txt"] != 10<<10 {
+		t.Errorf("the app has %v", got)
+	}
+}
