@@ -137,11 +137,12 @@ tidy: ## go mod tidy in every module
 
 # The tests start these themselves; the modules databases and browser need them.
 .PHONY: programs
-programs: ## PostgreSQL, MariaDB, nginx and Chromium, from Debian's packages where they are missing
+programs: ## PostgreSQL, MariaDB, nginx, npm and Chromium, from Debian's packages where they are missing
 	@missing=()
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 	command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
 	command -v nginx >/dev/null || ls /usr/sbin/nginx >/dev/null 2>&1 || missing+=(nginx-light)
+	command -v npm >/dev/null || missing+=(npm) # stock Uppy is bundled for a test
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 	[ "$${#missing[@]}" -gt 0 ] || exit 0
 	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then
