@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/databases/ent"
 	entprofile "github.com/filefield/filefield/databases/ent/profile"
 	"github.com/filefield/filefield/databases/internal/dbtest"
@@ -73,6 +74,28 @@ func TestEntsOwnTransactionsTakeFilesAlong(t *testing.T) {
 		wantLeft(t, folder, first, second.Key().String())
 		if err := tx.Commit(); err != nil {
 			t.Fatal(err)
+		}
+		wantLeft(t, folder, second.Key().String())
+
+		// A transaction of ent's own that no file transaction goes along with.
+		alone, err := client.Tx(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := alone.Profile.UpdateOneID(row.ID).ClearAvatar().Exec(ctx); !errors.Is(err, core.ErrConfig) {
+			t.Errorf("the error is %v, want ErrConfig", err)
+		}
+		if err := alone.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		// A file that is gone, without a transaction: first is replaced.
+		for name, err := range map[string]error{
+			"update": client.Profile.UpdateOneID(row.ID).SetAvatar(row.Avatar).Exec(ctx),
+			"create": client.Profile.Create().SetName("late").SetAvatar(row.Avatar).Exec(ctx),
+		} {
+			if !errors.Is(err, core.ErrPrecondition) {
+				t.Errorf("%s: the error is %v, want ErrPrecondition", name, err)
+			}
 		}
 		wantLeft(t, folder, second.Key().String())
 

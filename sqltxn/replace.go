@@ -16,8 +16,12 @@ import (
 // Read before in the same transaction and with a lock on the row (FOR UPDATE), or
 // two who replace one file at the same time leave a third.
 func Replace(ctx context.Context, before, after any) error {
+	had, has := modelfiles.Of(before), modelfiles.Of(after)
+	if err := modelfiles.MustExist(ctx, modelfiles.Without(has, had)); err != nil {
+		return err
+	}
 	var errs []error
-	for _, f := range modelfiles.Without(modelfiles.Of(before), modelfiles.Of(after)) {
+	for _, f := range modelfiles.Without(had, has) {
 		errs = append(errs, f.Delete(ctx))
 	}
 	return errors.Join(errs...)

@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/schema"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/modelfiles"
 	"github.com/filefield/filefield/sqltxn"
 )
@@ -15,7 +16,8 @@ import (
 // Hook is a query hook that looks at updates and deletions of models with files,
 // inside Run: what a row had before and does not have after goes at the commit.
 // The rows are those whose primary keys the statement's model holds, one or a
-// slice. Soft deletion keeps files.
+// slice. Soft deletion keeps files. Where an update gives a row a file that does not
+// exist any more (see sqltxn.Replace), the transaction fails with ErrTxnDone.
 type Hook struct {
 	// Failed hears of what could not be looked at: an object may become nobody's,
 	// for the sweep. Default: nobody.
@@ -55,7 +57,11 @@ func (h Hook) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
 		h.failed(ctx, err)
 		return
 	}
-	h.failed(ctx, sqltxn.Replace(ctx, before.rows.Interface(), after.rows.Interface()))
+	err := sqltxn.Replace(ctx, before.rows.Interface(), after.rows.Interface())
+	if core.KindOf(err) == core.ErrPrecondition { // the row would point at nothing
+		core.TxnFrom(ctx).SetRollbackOnly()
+	}
+	h.failed(ctx, err)
 }
 
 func (h Hook) failed(ctx context.Context, err error) {
