@@ -198,3 +198,28 @@ func TestGORMAssociationsTakeTheirFilesAlong(t *testing.T) {
 		wantLeft(t, folder, rest[0].File.Key().String())
 	})
 }
+
+// A transaction that the plugin did not see begin ends without its knowing.
+func TestGORMRefusesFilesInATransactionThatIsNotThePlugins(t *testing.T) {
+	eachGORM(t, func(t *testing.T, ctx context.Context, db *gorm.DB, tb table, folder string) {
+		p := tb.created(ctx, t, "row")
+		err := db.Connection(func(conn *gorm.DB) error {
+			return conn.Transaction(func(tx *gorm.DB) error {
+				for name, statement := range map[string]*gorm.DB{
+					"update": tx.Session(&gorm.Session{}).Model(&profile{ID: p.ID}).Update("avatar", nil),
+					"delete": tx.Session(&gorm.Session{}).Delete(&profile{ID: p.ID}),
+					"create": tx.Session(&gorm.Session{}).Create(&profile{Name: "new", Avatar: avatar(ctx, t, "new")}),
+				} {
+					if !errors.Is(statement.Error, core.ErrConfig) {
+						t.Errorf("%s: the error is %v, want ErrConfig", name, statement.Error)
+					}
+				}
+				return errWanted
+			})
+		})
+		if !errors.Is(err, errWanted) {
+			t.Error(err)
+		}
+		tb.wantRow(ctx, t, folder, p)
+	})
+}

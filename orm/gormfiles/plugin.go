@@ -12,6 +12,7 @@ import (
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/modelfiles"
 	"github.com/filefield/filefield/ledger"
 	"github.com/filefield/filefield/sqltxn"
@@ -203,6 +204,7 @@ func (p *plugin) mind(db *gorm.DB, all, old []modelfiles.File) {
 	if err := modelfiles.MustExist(db.Statement.Context, files); err != nil {
 		_ = db.AddError(err)
 	}
+	mustFollow(db, len(all)+len(old))
 	held := p.held(db)
 	for _, f := range files { // those of a file transaction are that one's
 		if f.Object.Loose() {
@@ -210,6 +212,19 @@ func (p *plugin) mind(db *gorm.DB, all, old []modelfiles.File) {
 		}
 	}
 	db.InstanceSet(newKey, files)
+}
+
+// mustFollow refuses a statement about files in a transaction that the plugin did
+// not see begin, as those on a connection of gorm.DB.Connection: it will not see the
+// commit either, and files would go before it.
+func mustFollow(db *gorm.DB, files int) {
+	if _, tx := db.Statement.ConnPool.(gorm.TxCommitter); !tx || files == 0 || heldBy(db.Statement.ConnPool) != nil {
+		return
+	}
+	_ = db.AddError(&core.Error{
+		Kind: core.ErrConfig, Op: "change rows with files", Err: errors.New("this transaction was not begun on the connection pool that the plugin wraps"),
+		Advice: "use gorm.DB.Transaction or gormfiles.Transaction instead of gorm.DB.Connection, and gormfiles.New after plugins that replace the pool",
+	})
 }
 
 func (p *plugin) afterCreate(db *gorm.DB) {
@@ -394,6 +409,9 @@ func (p *plugin) beforeDelete(db *gorm.DB) {
 		conditions = append(conditions, keysIn(stmt, reflect.ValueOf(stmt.Model))...)
 	}
 	p.remember(db, conditions)
+	if old, ok := instance[before](db, beforeKey); ok {
+		mustFollow(db, len(old.files))
+	}
 }
 
 func (p *plugin) afterDelete(db *gorm.DB) {
