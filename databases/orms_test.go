@@ -217,3 +217,47 @@ func TestPGXsPoolReadsAndWritesEveryColumnType(t *testing.T) {
 		}
 	}
 }
+
+func TestBunsOwnSavepointsHoldWhatIsToGo(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, ctx context.Context, tb table, folder string) {
+		mustExec(t, tb.d.SQL, "DROP TABLE profiles")
+		tb.run = openBun(t, tb.d)
+		p := tb.created(ctx, t, "row")
+		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+			tx := r.(bunRows).tx //nolint:forcetypeassert // openBun's
+			clear := func(ctx context.Context, tx bun.Tx) error {
+				_, err := tx.NewUpdate().Model(&profile{ID: p.ID}).Column("avatar").WherePK().Exec(ctx)
+				return err
+			}
+			for name, nested := range map[string]func(ctx context.Context, tx bun.Tx) error{
+				"undone": clear,
+				"undone, with a released one in it": func(ctx context.Context, tx bun.Tx) error {
+					return tx.RunInTx(ctx, nil, clear)
+				},
+				"undone, with a Savepoint in it": func(ctx context.Context, tx bun.Tx) error {
+					return sqltxn.Savepoint(ctx, func(ctx context.Context) error { return clear(ctx, tx) })
+				},
+			} {
+				err := tx.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+					return errors.Join(nested(ctx, tx), errWanted)
+				})
+				if !errors.Is(err, errWanted) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			return nil
+		})
+		tb.wantRow(ctx, t, folder, p)
+
+		old := p
+		p.Extra = p.Extra[:1]
+		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+			tx := r.(bunRows).tx //nolint:forcetypeassert // openBun's
+			return tx.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return bunRows{tx}.update(ctx, &p) })
+		})
+		tb.wantRow(ctx, t, folder, p)
+		if len(old.Extra) != 2 {
+			t.Error("the list was changed")
+		}
+	})
+}

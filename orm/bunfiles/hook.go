@@ -32,9 +32,8 @@ func (h Hook) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Co
 	if rows == nil {
 		return ctx
 	}
-	tx, _ := ctx.Value(txKey{}).(bun.Tx)
 	lock := event.DB.Dialect().Name() != dialect.SQLite
-	if err := read(ctx, tx, rows, lock); err != nil {
+	if err := read(ctx, runningIn(ctx).tx, rows, lock); err != nil {
 		h.failed(ctx, err)
 		return ctx
 	}
@@ -47,17 +46,21 @@ func (h Hook) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Co
 
 // AfterQuery has the files go that the rows do not have any more: bun.QueryHook.
 func (h Hook) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
-	before, ok := event.Stash[stashKey{}].(*found)
-	if !ok || event.Err != nil {
+	running := runningIn(ctx)
+	if running == nil || event.Err != nil {
 		return
 	}
-	tx, _ := ctx.Value(txKey{}).(bun.Tx)
+	before, ok := event.Stash[stashKey{}].(*found)
+	if !ok {
+		h.failed(ctx, running.follow(ctx, event.Query))
+		return
+	}
 	after := before.again()
-	if err := read(ctx, tx, after, false); err != nil {
+	if err := read(ctx, running.tx, after, false); err != nil {
 		h.failed(ctx, err)
 		return
 	}
-	err := sqltxn.Replace(ctx, before.rows.Interface(), after.rows.Interface())
+	err := sqltxn.Replace(running.deleting(ctx), before.rows.Interface(), after.rows.Interface())
 	if core.KindOf(err) == core.ErrPrecondition { // the row would point at nothing
 		core.TxnFrom(ctx).SetRollbackOnly()
 	}
@@ -84,7 +87,7 @@ func (f *found) again() *found {
 // concerned returns the rows that a query is about to change, or nil where there
 // is nothing to look at.
 func concerned(ctx context.Context, event *bun.QueryEvent) *found {
-	if _, ok := ctx.Value(txKey{}).(bun.Tx); !ok {
+	if runningIn(ctx) == nil {
 		return nil
 	}
 	query, ok := event.IQuery.(interface{ GetModel() bun.Model })
