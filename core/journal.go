@@ -90,6 +90,10 @@ func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {
 	})
 }
 
+// Holds says whether the transaction, or one around it, stored or claimed this
+// object. A nil Txn holds nothing.
+func (t *Txn) Holds(bucket string, key Key) bool { return t.file(bucket, key) != nil }
+
 // Stored returns what the open transaction, and those around it, stored or
 // claimed under a Journal and that has not been settled.
 func (t *Txn) Stored() []Written {

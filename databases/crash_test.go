@@ -23,6 +23,7 @@ import (
 	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/ledger"
 	"github.com/filefield/filefield/sqltxn"
+	"github.com/filefield/filefield/sweep"
 )
 
 // crashVar has the test binary be the process that is killed: see runChild.
@@ -106,6 +107,7 @@ func TestAKilledProcess(t *testing.T) {
 
 func testCrash(ctx context.Context, t *testing.T, tb table, c crash, leftover int) {
 	s := s3test.Start(t)
+	live := tb.created(ctx, t, c.Folder+" stays")
 	var p profile
 	if c.Op != "create" {
 		p = profile{Name: c.Folder}
@@ -125,14 +127,14 @@ func testCrash(ctx context.Context, t *testing.T, tb table, c crash, leftover in
 	tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
 		list, err := r.list(ctx)
 		for _, p := range list {
-			if p.Name == c.Folder {
+			if p.Name == c.Folder || p.ID == live.ID {
 				referenced = append(referenced, keys(p)...)
 			}
 		}
 		return err
 	})
-	if rows, want := len(referenced), wantRows(c); rows != want {
-		t.Errorf("there are %d rows, want %d", rows, want)
+	if files, want := len(referenced), wantRows(c)+len(keys(live)); files != want {
+		t.Errorf("the rows have %d files, want %d", files, want)
 	}
 	there := left(t, c.Folder)
 	for _, key := range referenced {
@@ -149,6 +151,47 @@ func testCrash(ctx context.Context, t *testing.T, tb table, c crash, leftover in
 	if n := len(there) - len(referenced); n != leftover {
 		t.Errorf("%d objects have no row, want %d: %q, rows have %q", n, leftover, there, referenced)
 	}
+	if !c.Ledger {
+		if deleted := sweepCrashed(t, tb.d, c.Folder); deleted != int64(leftover) {
+			t.Errorf("the sweep deleted %d objects, want %d", deleted, leftover)
+		}
+	}
+	wantLeft(t, c.Folder, referenced...)
+	if c.Size == small { // MinIO shows no unfinished uploads, and ends them itself
+		return
+	}
+	if uploads := unfinished(t, s, c.Folder); len(uploads) > 0 && os.Getenv("FILEFIELD_TEST_ENGINE") != "minio" {
+		t.Errorf("parts are left of %q", uploads)
+	}
+}
+
+// sweepCrashed sweeps a test's folder after the grace period.
+func sweepCrashed(t *testing.T, d *dbtest.Database, folder string) (deleted int64) {
+	t.Helper()
+	dialect := map[dbtest.Kind]sweep.Dialect{dbtest.SQLite: sweep.SQLite, dbtest.PostgreSQL: sweep.Postgres, dbtest.MariaDB: sweep.MySQL}[d.Kind]
+	config := sweep.Config{
+		Bucket: openStore(t).Bucket(bucketName), Prefix: folder + "/",
+		Action: sweep.Delete, MaxShare: 1, CheckMissing: true,
+	}
+	for _, column := range []string{"profiles.avatar", "profiles.extra"} {
+		config.References = append(config.References, sweep.SQL(d.SQL, sweep.SQLColumn{Column: column, Dialect: dialect}))
+	}
+	for _, ahead := range []time.Duration{0, 25 * time.Hour, 50 * time.Hour} {
+		config.Now = func() time.Time { return time.Now().Add(ahead) }
+		report, err := sweep.Run(t.Context(), config)
+		switch {
+		case err != nil:
+			t.Fatalf("the sweep after %s: %v", ahead, err)
+		case report.Deleted > 0 && ahead == 0:
+			t.Errorf("%d objects were deleted within the grace period", report.Deleted)
+		case report.Deleted > 0 && ahead == 50*time.Hour:
+			t.Errorf("a second sweep deleted %d objects more", report.Deleted)
+		case report.Missing > 0:
+			t.Errorf("%d rows point at nothing", report.Missing)
+		}
+		deleted += report.Deleted
+	}
+	return deleted
 }
 
 // wantRows says how many rows with a file there are afterwards.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/databases/internal/dbtest"
 	"github.com/filefield/filefield/databases/media"
 	"github.com/filefield/filefield/fieldtype"
@@ -102,6 +103,7 @@ func matrix() []matrixCase {
 		{"list of files", testList},
 		{"rows in order", testRows},
 		{"savepoint", testSavepoint},
+		{"a row as it was before its file was replaced", testStale},
 	}
 }
 
@@ -289,4 +291,20 @@ func testSavepoint(ctx context.Context, t *testing.T, tb table, folder string) {
 		t.Errorf("the row has %q, want %q", keys(got), keys(p))
 	}
 	wantLeft(t, folder, append(keys(p), keys(inner)...)...)
+}
+
+// testStale has a row point at nothing, if it may.
+func testStale(ctx context.Context, t *testing.T, tb table, folder string) {
+	stale := tb.created(ctx, t, "stale")
+	p := stale
+	tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+		p.Avatar = avatar(ctx, t, "new content")
+		return r.update(ctx, &p)
+	})
+	stale.Name = "stale, saved again"
+	err := tb.run(ctx, sqltxn.Options{}, func(ctx context.Context, r rows) error { return r.update(ctx, &stale) })
+	if !errors.Is(err, core.ErrPrecondition) && !errors.Is(err, core.ErrTxnDone) {
+		t.Errorf("the error is %v", err)
+	}
+	tb.wantRow(ctx, t, folder, p)
 }

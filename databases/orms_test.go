@@ -11,6 +11,7 @@ import (
 	"github.com/uptrace/bun"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/databases/ent"
 	entprofile "github.com/filefield/filefield/databases/ent/profile"
 	"github.com/filefield/filefield/databases/internal/dbtest"
@@ -73,6 +74,28 @@ func TestEntsOwnTransactionsTakeFilesAlong(t *testing.T) {
 		wantLeft(t, folder, first, second.Key().String())
 		if err := tx.Commit(); err != nil {
 			t.Fatal(err)
+		}
+		wantLeft(t, folder, second.Key().String())
+
+		// A transaction of ent's own that no file transaction goes along with.
+		alone, err := client.Tx(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := alone.Profile.UpdateOneID(row.ID).ClearAvatar().Exec(ctx); !errors.Is(err, core.ErrConfig) {
+			t.Errorf("the error is %v, want ErrConfig", err)
+		}
+		if err := alone.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+		// A file that is gone, without a transaction: first is replaced.
+		for name, err := range map[string]error{
+			"update": client.Profile.UpdateOneID(row.ID).SetAvatar(row.Avatar).Exec(ctx),
+			"create": client.Profile.Create().SetName("late").SetAvatar(row.Avatar).Exec(ctx),
+		} {
+			if !errors.Is(err, core.ErrPrecondition) {
+				t.Errorf("%s: the error is %v, want ErrPrecondition", name, err)
+			}
 		}
 		wantLeft(t, folder, second.Key().String())
 
@@ -193,4 +216,48 @@ func TestPGXsPoolReadsAndWritesEveryColumnType(t *testing.T) {
 			t.Errorf("column %d has %+v and %+v", i, got[i].Object(), none[i].Object())
 		}
 	}
+}
+
+func TestBunsOwnSavepointsHoldWhatIsToGo(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, ctx context.Context, tb table, folder string) {
+		mustExec(t, tb.d.SQL, "DROP TABLE profiles")
+		tb.run = openBun(t, tb.d)
+		p := tb.created(ctx, t, "row")
+		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+			tx := r.(bunRows).tx //nolint:forcetypeassert // openBun's
+			clear := func(ctx context.Context, tx bun.Tx) error {
+				_, err := tx.NewUpdate().Model(&profile{ID: p.ID}).Column("avatar").WherePK().Exec(ctx)
+				return err
+			}
+			for name, nested := range map[string]func(ctx context.Context, tx bun.Tx) error{
+				"undone": clear,
+				"undone, with a released one in it": func(ctx context.Context, tx bun.Tx) error {
+					return tx.RunInTx(ctx, nil, clear)
+				},
+				"undone, with a Savepoint in it": func(ctx context.Context, tx bun.Tx) error {
+					return sqltxn.Savepoint(ctx, func(ctx context.Context) error { return clear(ctx, tx) })
+				},
+			} {
+				err := tx.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error {
+					return errors.Join(nested(ctx, tx), errWanted)
+				})
+				if !errors.Is(err, errWanted) {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			return nil
+		})
+		tb.wantRow(ctx, t, folder, p)
+
+		old := p
+		p.Extra = p.Extra[:1]
+		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+			tx := r.(bunRows).tx //nolint:forcetypeassert // openBun's
+			return tx.RunInTx(ctx, nil, func(ctx context.Context, tx bun.Tx) error { return bunRows{tx}.update(ctx, &p) })
+		})
+		tb.wantRow(ctx, t, folder, p)
+		if len(old.Extra) != 2 {
+			t.Error("the list was changed")
+		}
+	})
 }

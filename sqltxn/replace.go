@@ -13,19 +13,15 @@ import (
 // commits. Both are structs of the app, pointers to them, or slices; only exported
 // fields are looked into.
 //
-// A file that after names, and that is neither before's nor new, is looked for:
-// ErrPrecondition where it has been removed meanwhile, so that the row does not
-// come to point at nothing. Return the error, for the update to be rolled back.
-//
 // Read before in the same transaction and with a lock on the row (FOR UPDATE), or
 // two who replace one file at the same time leave a third.
 func Replace(ctx context.Context, before, after any) error {
-	old, now := modelfiles.Of(before), modelfiles.Of(after)
-	if err := modelfiles.Confirm(ctx, modelfiles.Without(now, old)); err != nil {
+	had, has := modelfiles.Of(before), modelfiles.Of(after)
+	if err := modelfiles.MustExist(ctx, modelfiles.Without(has, had)); err != nil {
 		return err
 	}
 	var errs []error
-	for _, f := range modelfiles.Without(old, now) {
+	for _, f := range modelfiles.Without(had, has) {
 		errs = append(errs, f.Delete(ctx))
 	}
 	return errors.Join(errs...)

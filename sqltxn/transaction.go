@@ -20,19 +20,18 @@ type transaction[T any] struct {
 }
 
 func begin[T any](ctx context.Context, c Conn[T], options Options) (*transaction[T], error) {
-	tx, err := c.Begin(ctx)
+	inner, files := Join(ctx, options)
+	sc := &scope{owner: c.Owner, outer: scopeFrom(ctx)}
+	t := &transaction[T]{conn: c, files: files, ctx: context.WithValue(inner, scopeKey{}, sc)}
+	tx, err := c.Begin(t.ctx) // a library may hand this context on, as bun does
 	if err != nil {
+		files.Rollback(ctx)
 		return nil, err
 	}
-	t := &transaction[T]{conn: c, tx: tx}
-	inner, files := Join(ctx, options)
-	t.files = files
-	t.ctx = context.WithValue(inner, scopeKey{}, &scope{
-		owner: c.Owner, tx: tx, outer: scopeFrom(ctx),
-		exec: func(ctx context.Context, query string, args ...any) (int64, error) {
-			return c.Exec(ctx, tx, query, args...)
-		},
-	})
+	t.tx, sc.tx = tx, tx
+	sc.exec = func(ctx context.Context, query string, args ...any) (int64, error) {
+		return c.Exec(ctx, tx, query, args...)
+	}
 	return t, nil
 }
 

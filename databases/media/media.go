@@ -8,6 +8,7 @@ package media
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 
 	"github.com/filefield/filefield/core"
@@ -45,7 +46,10 @@ func WithFolder(ctx context.Context, folder string) context.Context {
 }
 
 func uploadTo(n core.Naming) (string, error) {
-	folder, _ := n.Context.Value(folderKey{}).(string)
+	folder, ok := n.Context.Value(folderKey{}).(string)
+	if !ok { // a sweep asks, to see where files can be: anywhere
+		return "", errors.New("the context names no folder")
+	}
 	name, err := core.RandomName(n)
 	return folder + "/" + name, err
 }

@@ -4,7 +4,7 @@
 //		fmt.Println(f.Object.Key)
 //	}
 //
-// A file is whatever has the methods of fieldtype.File: Object and Delete. It
+// A file is whatever has these methods of fieldtype.File: Object, Stat and Delete. It
 // looks into structs, pointers, slices and arrays, as far as fields are exported.
 package modelfiles
 
@@ -20,14 +20,14 @@ type File struct {
 	Object core.Object
 	// Delete removes it, at the commit of ctx's transaction.
 	Delete func(ctx context.Context) error
-	// stat asks storage about it.
+
 	stat func(ctx context.Context) error
 }
 
 type file interface {
 	Object() core.Object
-	Delete(ctx context.Context) error
 	Stat(ctx context.Context) error
+	Delete(ctx context.Context) error
 }
 
 // Is says whether a field of this type holds files: one, a pointer to one, or a
@@ -68,7 +68,8 @@ func collect(v reflect.Value, found *[]File, depth int) {
 			return
 		}
 		for i := range v.NumField() {
-			if v.Type().Field(i).IsExported() {
+			// What an embedded struct promotes is exported whatever its own name.
+			if f := v.Type().Field(i); f.IsExported() || (f.Anonymous && f.Type.Kind() == reflect.Struct) {
 				collect(v.Field(i), found, depth+1)
 			}
 		}
@@ -84,35 +85,15 @@ func collect(v reflect.Value, found *[]File, depth int) {
 
 // add takes a copy: to delete a file also empties its variable.
 func add(v reflect.Value, found *[]File) {
+	if !v.CanInterface() { // an embedded type that is not exported
+		return
+	}
 	p := reflect.New(v.Type())
 	p.Elem().Set(v)
 	f := p.Interface().(file) // collect has seen to it
 	if o := f.Object(); !o.Key.IsZero() {
 		*found = append(*found, File{Object: o, Delete: f.Delete, stat: f.Stat})
 	}
-}
-
-// Confirm asks storage for those of the files an update gives to a row that are
-// neither new nor of ctx's transaction: a struct read long ago may name a file that
-// has been replaced since, and the row would point at nothing. ErrPrecondition if
-// one is gone.
-func Confirm(ctx context.Context, fresh []File) error {
-	for _, f := range fresh {
-		if f.Object.Loose() || core.TxnFrom(ctx).Has(f.Object.Bucket, f.Object.Key) {
-			continue
-		}
-		err := f.stat(ctx)
-		if core.KindOf(err) == core.ErrNotFound {
-			return &core.Error{
-				Kind: core.ErrPrecondition, Op: "store file", Bucket: f.Object.Bucket, Key: f.Object.Key.String(),
-				Detail: "the file has been replaced or removed meanwhile", Advice: "read the row again before it is changed",
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Without returns the files of before that after does not have.
@@ -134,4 +115,23 @@ func has(list []File, o core.Object) bool {
 		}
 	}
 	return false
+}
+
+// MustExist refuses files that a row is to get and that do not exist any more, with
+// ErrPrecondition: those of a row that was read before another request replaced
+// them, or of an old form's token. Storage is asked for files only that the
+// transaction of ctx has not stored itself; if it does not answer, they pass.
+func MustExist(ctx context.Context, fresh []File) error {
+	for _, f := range fresh {
+		if f.Object.Loose() || core.TxnFrom(ctx).Holds(f.Object.Bucket, f.Object.Key) {
+			continue
+		}
+		if err := f.stat(ctx); core.KindOf(err) == core.ErrNotFound {
+			return &core.Error{
+				Kind: core.ErrPrecondition, Op: "store row with file", Bucket: f.Object.Bucket, Key: f.Object.Key.String(), Err: err,
+				Advice: "the row has got another file since it was read: read it again, and then change it",
+			}
+		}
+	}
+	return nil
 }

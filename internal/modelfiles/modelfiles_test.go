@@ -61,6 +61,7 @@ func TestFilesAreFoundWhereverRowsHaveThem(t *testing.T) {
 		"nothing":               {nil, nil},
 		"no file":               {row{}, nil},
 		"a field":               {row{Base: base{a}}, []string{"a"}},
+		"an embedded struct":    {row{base: base{a}}, []string{"a"}},
 		"a pointer":             {&row{Cover: &b}, []string{"b"}},
 		"a list, without holes": {row{Extra: files{b, {}, c}}, []string{"b", "c"}},
 		"a named type":          {row{Named: named{c}}, []string{"c"}},

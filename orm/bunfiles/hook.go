@@ -8,6 +8,7 @@ import (
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/schema"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/modelfiles"
 	"github.com/filefield/filefield/sqltxn"
 )
@@ -15,7 +16,8 @@ import (
 // Hook is a query hook that looks at updates and deletions of models with files,
 // inside Run: what a row had before and does not have after goes at the commit.
 // The rows are those whose primary keys the statement's model holds, one or a
-// slice. Soft deletion keeps files.
+// slice. Soft deletion keeps files. Where an update gives a row a file that does not
+// exist any more (see sqltxn.Replace), the transaction fails with ErrTxnDone.
 type Hook struct {
 	// Failed hears of what could not be looked at: an object may become nobody's,
 	// for the sweep. Default: nobody.
@@ -30,9 +32,8 @@ func (h Hook) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Co
 	if rows == nil {
 		return ctx
 	}
-	tx, _ := ctx.Value(txKey{}).(bun.Tx)
 	lock := event.DB.Dialect().Name() != dialect.SQLite
-	if err := read(ctx, tx, rows, lock); err != nil {
+	if err := read(ctx, runningIn(ctx).tx, rows, lock); err != nil {
 		h.failed(ctx, err)
 		return ctx
 	}
@@ -45,17 +46,25 @@ func (h Hook) BeforeQuery(ctx context.Context, event *bun.QueryEvent) context.Co
 
 // AfterQuery has the files go that the rows do not have any more: bun.QueryHook.
 func (h Hook) AfterQuery(ctx context.Context, event *bun.QueryEvent) {
-	before, ok := event.Stash[stashKey{}].(*found)
-	if !ok || event.Err != nil {
+	running := runningIn(ctx)
+	if running == nil || event.Err != nil {
 		return
 	}
-	tx, _ := ctx.Value(txKey{}).(bun.Tx)
+	before, ok := event.Stash[stashKey{}].(*found)
+	if !ok {
+		h.failed(ctx, running.follow(ctx, event.Query))
+		return
+	}
 	after := before.again()
-	if err := read(ctx, tx, after, false); err != nil {
+	if err := read(ctx, running.tx, after, false); err != nil {
 		h.failed(ctx, err)
 		return
 	}
-	h.failed(ctx, sqltxn.Replace(ctx, before.rows.Interface(), after.rows.Interface()))
+	err := sqltxn.Replace(running.deleting(ctx), before.rows.Interface(), after.rows.Interface())
+	if core.KindOf(err) == core.ErrPrecondition { // the row would point at nothing
+		core.TxnFrom(ctx).SetRollbackOnly()
+	}
+	h.failed(ctx, err)
 }
 
 func (h Hook) failed(ctx context.Context, err error) {
@@ -78,7 +87,7 @@ func (f *found) again() *found {
 // concerned returns the rows that a query is about to change, or nil where there
 // is nothing to look at.
 func concerned(ctx context.Context, event *bun.QueryEvent) *found {
-	if _, ok := ctx.Value(txKey{}).(bun.Tx); !ok {
+	if runningIn(ctx) == nil {
 		return nil
 	}
 	query, ok := event.IQuery.(interface{ GetModel() bun.Model })

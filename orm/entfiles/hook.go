@@ -2,9 +2,13 @@ package entfiles
 
 import (
 	"context"
+	"errors"
+	"reflect"
 
 	"entgo.io/ent"
 
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/modelfiles"
 	"github.com/filefield/filefield/sqltxn"
 )
 
@@ -21,12 +25,23 @@ type Mutation[ID any] interface {
 // the rows of these ids, those of them that exist; it is called before and after
 // the mutation, should lock them (ForUpdate, with ent's feature sql/lock; not in
 // SQLite), and has to find soft-deleted ones, if their files are to stay.
+//
+// In a transaction of ent's own (Client.Tx) that no file transaction goes along
+// with, the mutation is refused with ErrConfig: files would go before the commit. See
+// sqltxn.Join. ErrPrecondition where a row is to get a file that does not exist any
+// more, as one that was read before another request replaced its file.
 func Hook[M Mutation[ID], ID any](rows func(ctx context.Context, m M, ids []ID) (any, error)) ent.Hook {
 	return func(next ent.Mutator) ent.Mutator {
 		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
 			mutation, ok := m.(M)
-			if !ok || m.Op().Is(ent.OpCreate) {
+			if !ok {
 				return next.Mutate(ctx, m)
+			}
+			if m.Op().Is(ent.OpCreate) {
+				return mutateWithout(ctx, next, m, modelfiles.MustExist(ctx, filesOf(m)))
+			}
+			if err := mustBeJoined(ctx, m); err != nil {
+				return nil, err
 			}
 			ids, err := mutation.IDs(ctx)
 			if err != nil || len(ids) == 0 {
@@ -34,6 +49,9 @@ func Hook[M Mutation[ID], ID any](rows func(ctx context.Context, m M, ids []ID) 
 			}
 			before, err := rows(ctx, mutation, ids)
 			if err != nil {
+				return nil, err
+			}
+			if err := modelfiles.MustExist(ctx, modelfiles.Without(filesOf(m), modelfiles.Of(before))); err != nil {
 				return nil, err
 			}
 			value, err := next.Mutate(ctx, m)
@@ -55,4 +73,31 @@ func mutateWithout(ctx context.Context, next ent.Mutator, m ent.Mutation, err er
 		return nil, err
 	}
 	return next.Mutate(ctx, m)
+}
+
+// filesOf returns the files that a mutation sets.
+func filesOf(m ent.Mutation) (files []modelfiles.File) {
+	for _, name := range m.Fields() {
+		if value, ok := m.Field(name); ok {
+			files = append(files, modelfiles.Of(value)...)
+		}
+	}
+	return files
+}
+
+// mustBeJoined refuses a mutation whose rows could be rolled back after their files
+// are gone. A generated mutation has Tx() (*Tx, error), an error outside a
+// transaction; the type is the app's.
+func mustBeJoined(ctx context.Context, m ent.Mutation) error {
+	method := reflect.ValueOf(m).MethodByName("Tx")
+	if core.TxnFrom(ctx) != nil || !method.IsValid() || method.Type().NumIn() != 0 || method.Type().NumOut() != 2 {
+		return nil
+	}
+	if err := method.Call(nil)[1]; err.IsValid() && err.Kind() == reflect.Interface && err.IsNil() {
+		return &core.Error{
+			Kind: core.ErrConfig, Op: "mutate " + m.Type(), Err: errors.New("this transaction does not take files along"),
+			Advice: "use entfiles.Run, or sqltxn.Join with the transaction's OnCommit and OnRollback, and its context",
+		}
+	}
+	return nil
 }

@@ -215,6 +215,10 @@ func (h *held) finish(ctx context.Context, tx *txPool) error {
 	root := h.top()
 	stored, deleted := h.stored(root), root.txn.Deleted()
 	if tx != nil {
+		if ctx.Err() != nil { // from here on a cancelled commit could be anything
+			_ = tx.Tx.Rollback() // database/sql may have been faster
+			return errors.Join(context.Cause(ctx), h.dropFrom(0))
+		}
 		if l := h.plugin.config.Ledger; l != nil && len(stored)+len(deleted) > 0 {
 			if err := l.Settle(ctx, tx.exec, stored, deleted); err != nil {
 				return errors.Join(err, tx.Tx.Rollback(), h.dropFrom(0))

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"reflect"
+	"slices"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/callbacks"
 	"gorm.io/gorm/clause"
 	"gorm.io/gorm/schema"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/modelfiles"
 	"github.com/filefield/filefield/ledger"
 	"github.com/filefield/filefield/sqltxn"
@@ -136,6 +138,12 @@ const (
 func filesIn(stmt *gorm.Statement, rows reflect.Value) []modelfiles.File {
 	var found []modelfiles.File
 	each(rows, func(row reflect.Value) {
+		if row.Kind() == reflect.Map { // Create takes these, too
+			for value := row.MapRange(); value.Next(); {
+				found = append(found, modelfiles.In(value.Value())...)
+			}
+			return
+		}
 		for _, f := range stmt.Schema.Fields {
 			if f.DBName != "" && modelfiles.Is(f.FieldType) {
 				found = append(found, modelfiles.In(f.ReflectValueOf(stmt.Context, row))...)
@@ -152,19 +160,51 @@ func each(rows reflect.Value, do func(row reflect.Value)) {
 		for i := range rows.Len() {
 			each(rows.Index(i), do)
 		}
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		do(rows)
 	}
 }
 
+// beforeCreate finds what the rows have now that an upsert is about to overwrite,
+// by the primary keys its models hold: Save of a list is one, and so is that of
+// associations. It locks nothing, since MariaDB locks gaps where there is no row,
+// and two upserts would wait for each other.
 func (p *plugin) beforeCreate(db *gorm.DB) {
-	if concerns(db) {
-		p.mind(db, filesIn(db.Statement, db.Statement.ReflectValue))
+	if !concerns(db) {
+		return
 	}
+	stmt := db.Statement
+	files := filesIn(stmt, stmt.ReflectValue)
+	if _, upsert := stmt.Clauses["ON CONFLICT"]; upsert {
+		if keys := keysIn(stmt, stmt.ReflectValue); keys != nil {
+			p.stash(db, p.query(db).Unscoped().Clauses(clause.Where{Exprs: keys}))
+		}
+	}
+	old, _ := instance[before](db, beforeKey)
+	p.mind(db, files, old.files)
 }
 
-// mind has the new files go if the statement, or its transaction, fails.
-func (p *plugin) mind(db *gorm.DB, files []modelfiles.File) {
+// keysIn returns the condition that finds the rows by the primary keys they hold.
+func keysIn(stmt *gorm.Statement, rows reflect.Value) []clause.Expression {
+	if kind := reflect.Indirect(rows).Kind(); kind == reflect.Map || len(stmt.Schema.PrimaryFields) == 0 {
+		return nil
+	}
+	_, keys := schema.GetIdentityFieldValuesMap(stmt.Context, rows, stmt.Schema.PrimaryFields)
+	column, values := schema.ToQueryValues(stmt.Table, stmt.Schema.PrimaryFieldDBNames, keys)
+	if len(values) == 0 {
+		return nil
+	}
+	return []clause.Expression{clause.IN{Column: column, Values: values}}
+}
+
+// mind has the new files go if the statement, or its transaction, fails, and
+// refuses a row that would point at nothing.
+func (p *plugin) mind(db *gorm.DB, all, old []modelfiles.File) {
+	files := modelfiles.Without(all, old)
+	if err := modelfiles.MustExist(db.Statement.Context, files); err != nil {
+		_ = db.AddError(err)
+	}
+	mustFollow(db, len(all)+len(old))
 	held := p.held(db)
 	for _, f := range files { // those of a file transaction are that one's
 		if f.Object.Loose() {
@@ -174,12 +214,50 @@ func (p *plugin) mind(db *gorm.DB, files []modelfiles.File) {
 	db.InstanceSet(newKey, files)
 }
 
+// mustFollow refuses a statement about files in a transaction that the plugin did
+// not see begin, as those on a connection of gorm.DB.Connection: it will not see the
+// commit either, and files would go before it.
+func mustFollow(db *gorm.DB, files int) {
+	if _, tx := db.Statement.ConnPool.(gorm.TxCommitter); !tx || files == 0 || heldBy(db.Statement.ConnPool) != nil {
+		return
+	}
+	_ = db.AddError(&core.Error{
+		Kind: core.ErrConfig, Op: "change rows with files", Err: errors.New("this transaction was not begun on the connection pool that the plugin wraps"),
+		Advice: "use gorm.DB.Transaction or gormfiles.Transaction instead of gorm.DB.Connection, and gormfiles.New after plugins that replace the pool",
+	})
+}
+
 func (p *plugin) afterCreate(db *gorm.DB) {
 	files, ok := instance[[]modelfiles.File](db, newKey)
 	if !ok {
 		return
 	}
-	p.after(db, files, nil)
+	if db.Error != nil {
+		p.after(db, nil, nil)
+		return
+	}
+	if _, upsert := db.Statement.Clauses["ON CONFLICT"]; upsert && db.RowsAffected == 0 {
+		files = nil // DO NOTHING: no row has them
+	}
+	p.afterChange(db, files)
+}
+
+// afterChange compares what rows have now with what they had.
+func (p *plugin) afterChange(db *gorm.DB, fresh []modelfiles.File) {
+	old, ok := instance[before](db, beforeKey)
+	if !ok {
+		p.after(db, fresh, nil)
+		return
+	}
+	now, n, err := p.now(db, old.rows)
+	gone := modelfiles.Without(old.files, now)
+	if err != nil {
+		_ = db.AddError(err)
+	}
+	if n < old.rows.Len() {
+		gone = nil // a row has another key now, and its files
+	}
+	p.after(db, append(now, fresh...), gone)
 }
 
 // after decides what becomes of the files of a statement that has run.
@@ -228,12 +306,7 @@ func (p *plugin) beforeUpdate(db *gorm.DB) {
 	}
 	p.remember(db, where(stmt))
 	old, _ := instance[before](db, beforeKey)
-	fresh = modelfiles.Without(fresh, old.files)
-	if err := modelfiles.Confirm(stmt.Context, fresh); err != nil {
-		_ = db.AddError(err)
-		return
-	}
-	p.mind(db, fresh)
+	p.mind(db, fresh, old.files)
 }
 
 func assigns(set clause.Set, columns []string) bool {
@@ -271,6 +344,11 @@ func (p *plugin) remember(db *gorm.DB, conditions []clause.Expression) {
 	if db.Statement.Unscoped {
 		query = query.Unscoped()
 	}
+	p.stash(db, query)
+}
+
+// stash keeps the files of the rows that a query finds.
+func (p *plugin) stash(db, query *gorm.DB) {
 	rows := reflect.New(reflect.SliceOf(db.Statement.Schema.ModelType))
 	if err := query.Limit(p.config.MaxRows + 1).Find(rows.Interface()).Error; err != nil {
 		_ = db.AddError(err)
@@ -296,29 +374,26 @@ func (p *plugin) afterUpdate(db *gorm.DB) {
 	if !ok {
 		return
 	}
-	old, ok := instance[before](db, beforeKey)
-	if !ok || db.Error != nil || db.RowsAffected == 0 {
-		p.after(db, fresh, nil)
+	if db.Error != nil {
+		p.after(db, nil, nil)
 		return
 	}
-	now, err := p.now(db, old.rows)
-	if err != nil {
-		_ = db.AddError(err)
+	if _, found := instance[before](db, beforeKey); !found && db.RowsAffected == 0 {
+		fresh = nil // there is no such row, and nobody has the files
 	}
-	p.after(db, now, modelfiles.Without(old.files, now))
+	p.afterChange(db, fresh)
 }
 
-// now reads the files that rows have after the statement.
-func (p *plugin) now(db *gorm.DB, rows reflect.Value) ([]modelfiles.File, error) {
-	s := db.Statement.Schema
-	_, keys := schema.GetIdentityFieldValuesMap(db.Statement.Context, rows, s.PrimaryFields)
-	column, values := schema.ToQueryValues(db.Statement.Table, s.PrimaryFieldDBNames, keys)
-	if len(values) == 0 {
-		return nil, errors.New("filefield: the model has no primary key")
+// now reads the files that rows have after the statement, and says how many of
+// the rows there are.
+func (p *plugin) now(db *gorm.DB, rows reflect.Value) ([]modelfiles.File, int, error) {
+	keys := keysIn(db.Statement, rows)
+	if keys == nil {
+		return nil, 0, errors.New("filefield: the model has no primary key")
 	}
-	found := reflect.New(reflect.SliceOf(s.ModelType))
-	err := p.query(db).Unscoped().Clauses(clause.Where{Exprs: []clause.Expression{clause.IN{Column: column, Values: values}}}).Find(found.Interface()).Error
-	return filesIn(db.Statement, found), err
+	found := reflect.New(reflect.SliceOf(db.Statement.Schema.ModelType))
+	err := p.query(db).Unscoped().Clauses(clause.Where{Exprs: keys}).Find(found.Interface()).Error
+	return filesIn(db.Statement, found), found.Elem().Len(), err
 }
 
 func (p *plugin) beforeDelete(db *gorm.DB) {
@@ -329,19 +404,14 @@ func (p *plugin) beforeDelete(db *gorm.DB) {
 	if len(stmt.Schema.DeleteClauses) > 0 && !stmt.Unscoped {
 		return // the row stays, and so does its file
 	}
-	conditions := where(stmt)
-	add := func(v reflect.Value) {
-		_, keys := schema.GetIdentityFieldValuesMap(stmt.Context, v, stmt.Schema.PrimaryFields)
-		column, values := schema.ToQueryValues(stmt.Table, stmt.Schema.PrimaryFieldDBNames, keys)
-		if len(values) > 0 {
-			conditions = append(conditions, clause.IN{Column: column, Values: values})
-		}
-	}
-	add(stmt.ReflectValue)
+	conditions := slices.Concat(where(stmt), keysIn(stmt, stmt.ReflectValue))
 	if stmt.ReflectValue.CanAddr() && stmt.Dest != stmt.Model && stmt.Model != nil {
-		add(reflect.ValueOf(stmt.Model))
+		conditions = append(conditions, keysIn(stmt, reflect.ValueOf(stmt.Model))...)
 	}
 	p.remember(db, conditions)
+	if old, ok := instance[before](db, beforeKey); ok {
+		mustFollow(db, len(old.files))
+	}
 }
 
 func (p *plugin) afterDelete(db *gorm.DB) {
@@ -349,5 +419,14 @@ func (p *plugin) afterDelete(db *gorm.DB) {
 	if !ok || db.Error != nil || db.RowsAffected == 0 {
 		return
 	}
-	p.after(db, nil, old.files)
+	gone := old.files
+	if int64(old.rows.Len()) != db.RowsAffected { // DELETE … LIMIT leaves some
+		still, _, err := p.now(db, old.rows)
+		if err != nil {
+			_ = db.AddError(err)
+			return
+		}
+		gone = modelfiles.Without(gone, still)
+	}
+	p.after(db, nil, gone)
 }
