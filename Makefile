@@ -49,6 +49,12 @@ test-embedded: engine-embedded programs ## the tests on the embedded engine alon
 test-minio: engine-minio programs ## the tests on MinIO alone (PACKAGES=./core ARGS='-run TestSave')
 	@$(TESTCOUNT) minio="$(MINIO_PACKAGES)"
 
+.PHONY: test-uploads
+test-uploads: engines programs ## direct uploads of up to 300 MiB in Chromium, on both S3 engines (some minutes; no part of "make test")
+	@for engine in embedded minio; do
+		FILEFIELD_TEST_ENGINE=$$engine go test -timeout=30m -tags=uploads $(ARGS) ./browser
+	done
+
 # The tests build the engine they need and keep it in the user's cache folder.
 # This has them do it beforehand, while no test that measures time runs.
 .PHONY: engines engine-embedded engine-minio

@@ -1,3 +1,5 @@
+//go:build uploads
+
 package browser
 
 import (

@@ -1,3 +1,5 @@
+//go:build uploads
+
 package browser
 
 import (
@@ -92,7 +94,7 @@ func (c *client) upload(size int64, head []byte) error {
 	}
 	for i, part := range signed.Parts {
 		length := min(ticket.PartSize, size-int64(i)*ticket.PartSize)
-		var body io.Reader = io.LimitReader(zeros{}, length)
+		body := io.LimitReader(zeros{}, length)
 		if i == 0 {
 			body = io.LimitReader(io.MultiReader(bytes.NewReader(head), zeros{}), length)
 		}

@@ -1,3 +1,5 @@
+//go:build uploads
+
 package browser
 
 import (
@@ -37,7 +39,7 @@ document.body.className = 'live'
 `
 
 // uppyBundle is made once for the test binary.
-var uppyBundle = sync.OnceValues(func() (script []byte, err error) { //nolint:gochecknoglobals // a minute's work
+var uppyBundle = sync.OnceValues(func() (script []byte, err error) {
 	dir, err := os.MkdirTemp("", "filefield-uppy-")
 	if err != nil {
 		return nil, err
@@ -46,13 +48,13 @@ var uppyBundle = sync.OnceValues(func() (script []byte, err error) { //nolint:go
 	if err := os.WriteFile(filepath.Join(dir, "app.js"), []byte(uppySource), 0o600); err != nil {
 		return nil, err
 	}
-	command := exec.Command("sh", "-ec", "npm init -y >/dev/null && npm install --no-audit --no-fund --silent "+uppyPackages+ //nolint:gosec,noctx // constants
+	command := exec.Command("sh", "-ec", "npm init -y >/dev/null && npm install --no-audit --no-fund --silent "+uppyPackages+
 		" && ./node_modules/@esbuild/*/bin/esbuild app.js --bundle --format=esm --outfile=bundle.js --log-level=error")
 	command.Dir = dir
 	if out, err := command.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("npm and esbuild: %w\n%s", err, out)
 	}
-	return os.ReadFile(filepath.Join(dir, "bundle.js")) //nolint:gosec // the folder is ours
+	return os.ReadFile(filepath.Join(dir, "bundle.js"))
 })
 
 // uppyApp is an app whose page has stock Uppy.

@@ -56,7 +56,7 @@ func TestStorageThatIsDownAtTheCommit(t *testing.T) { //nolint:paralleltest // t
 	}
 }
 
-func testOutage(t *testing.T, way *outage, store *core.Store, d *dbtest.Database, with bool) { //nolint:revive // a case of the table
+func testOutage(t *testing.T, way *outage, store *core.Store, d *dbtest.Database, with bool) {
 	mustExec(t, d.SQL, "CREATE TABLE files (id INTEGER PRIMARY KEY, file TEXT)")
 	book := openLedger(t, d, 0)
 	ctx, failures := t.Context(), 0

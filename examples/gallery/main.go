@@ -98,7 +98,7 @@ func origins(addr net.Addr) []string {
 }
 
 func openRows(dir string) (*gorm.DB, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil { //nolint:gosec // the operator names the folder
 		return nil, err
 	}
 	rows, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "gallery.db")+"?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)")
