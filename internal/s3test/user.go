@@ -55,18 +55,26 @@ func (s *Server) importIAM(t testing.TB, files map[string]any) {
 	defer transport.CloseIdleConnections()
 	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
-	// It answers requests for objects a moment before those for users.
-	if err := poll(ctx, func() error { return s.sendIAM(ctx, transport, archive.Bytes()) }); err != nil {
+	// MinIO answers requests, these too, a moment before it has read the users it
+	// had, and then forgets those made meanwhile. It knows its own policies from
+	// the same moment on.
+	if err := poll(ctx, func() error {
+		return s.admin(ctx, transport, http.MethodGet, "info-canned-policy?name=readonly", nil)
+	}); err != nil {
+		t.Fatalf("s3test: MinIO has not read its users: %v", err)
+	}
+	if err := s.admin(ctx, transport, http.MethodPut, "import-iam", archive.Bytes()); err != nil {
 		t.Fatalf("s3test: MinIO makes no user: %v", err)
 	}
 }
 
-func (s *Server) sendIAM(ctx context.Context, transport http.RoundTripper, archive []byte) error {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.URL()+"/minio/admin/v3/import-iam", bytes.NewReader(archive))
+// admin sends one request to MinIO's interface for administrators.
+func (s *Server) admin(ctx context.Context, transport http.RoundTripper, method, call string, content []byte) error {
+	r, err := http.NewRequestWithContext(ctx, method, s.URL()+"/minio/admin/v3/"+call, bytes.NewReader(content))
 	if err != nil {
 		return err
 	}
-	sum := sha256.Sum256(archive)
+	sum := sha256.Sum256(content)
 	r.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	response, err := (&http.Client{Transport: transport}).Do(signer.SignV4(*r, s.AccessKey, s.SecretKey, "", s.Region))
 	if err != nil {
