@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
@@ -371,6 +372,9 @@ func checkHost(endpoint string) error {
 	u, err := url.Parse("//" + endpoint)
 	if err != nil || u.Host != endpoint || u.Hostname() == "" {
 		return errors.New("not of the form host or host:port")
+	}
+	if strings.ContainsFunc(endpoint, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return errors.New("write it in ASCII, as browsers send it and signatures cover it: xn--…")
 	}
 	if host := u.Hostname(); !s3utils.IsValidIP(host) && !s3utils.IsValidDomain(host) {
 		return errors.New("neither a host name nor an IP address")

@@ -84,6 +84,8 @@ func TestFaultsOfAConfiguration(t *testing.T) {
 		{"an endpoint with a path", func(c *core.Config) { c.Endpoint = "a:9000/b" }, "host:port"},
 		{"an endpoint with a bad port", func(c *core.Config) { c.Endpoint = "a:port" }, "Endpoint"},
 		{"an endpoint with a space", func(c *core.Config) { c.Endpoint = "a b" }, "Endpoint"},
+		{"an endpoint that is not ASCII", func(c *core.Config) { c.Endpoint = "bücher.example" }, "xn--"},
+		{"an endpoint that is not even UTF-8", func(c *core.Config) { c.Endpoint = "exa\xca\xcag" }, "xn--"},
 		{"an endpoint that is a port", func(c *core.Config) { c.Endpoint = ":9000" }, "host:port"},
 		{"an endpoint of IPv6", func(c *core.Config) { c.Endpoint = "[::1]:9000" }, ""},
 		{"no access key", func(c *core.Config) { c.AccessKey = "" }, "AccessKey"},
