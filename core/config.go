@@ -139,7 +139,9 @@ type Config struct {
 	Attempts int
 	// Memory bounds the bytes all uploads of the Store buffer together; when it
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
-	// parts are larger than that may exceed it by one part. FILEFIELD_MEMORY.
+	// parts are larger than that may exceed it by one part. Clients that begin a file
+	// and fall silent hold 64 KiB each until their server ends them (nethttp's
+	// Limits.Idle): let a proxy in front bound connections. FILEFIELD_MEMORY.
 	Memory int64
 	// MemoryWait is how long an upload may wait for room in Memory, for each of
 	// its parts, before it is refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.

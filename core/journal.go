@@ -90,10 +90,6 @@ func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {
 	})
 }
 
-// Holds says whether the transaction, or one around it, stored or claimed this
-// object. A nil Txn holds nothing.
-func (t *Txn) Holds(bucket string, key Key) bool { return t.file(bucket, key) != nil }
-
 // Stored returns what the open transaction, and those around it, stored or
 // claimed under a Journal and that has not been settled.
 func (t *Txn) Stored() []Written {
@@ -149,12 +145,9 @@ func (t *Txn) Settle(bucket string, key Key) bool {
 	return f != nil && f.keep()
 }
 
-// Has says whether the transaction, or one around it, stored or claimed the
-// object and has not ended.
-func (t *Txn) Has(bucket string, key Key) bool {
-	f := t.file(bucket, key)
-	return f != nil && f.state.Load() == fileOpen
-}
+// Holds says whether the transaction, or one around it, stored or claimed the
+// object, settled or not. A nil Txn holds nothing.
+func (t *Txn) Holds(bucket string, key Key) bool { return t.file(bucket, key) != nil }
 
 // Leave ends the transaction and those around it without doing anything: what
 // was stored stays, and so does what was to be deleted. It is for the one case

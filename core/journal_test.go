@@ -194,8 +194,8 @@ func TestSettledFilesStayAndSparedDeletionsDoNotHappen(t *testing.T) {
 	if !txn.Settle(bucket, kept.Key) || txn.Settle(bucket, mustKey(t, "old.txt")) {
 		t.Error("Settle does not know what the transaction stored")
 	}
-	if !txn.Has(bucket, mustKey(t, "dropped.txt")) || txn.Has(bucket, kept.Key) {
-		t.Error("Has does not know what is open")
+	if !txn.Holds(bucket, mustKey(t, "dropped.txt")) || !txn.Holds(bucket, kept.Key) || txn.Holds(bucket, mustKey(t, "old.txt")) {
+		t.Error("Holds does not know what the transaction stored")
 	}
 	if stored := txn.Stored(); len(stored) != 1 || stored[0].Key.String() != "dropped.txt" {
 		t.Errorf("Stored is %+v", stored)

@@ -13,6 +13,11 @@ import (
 // commits. Both are structs of the app, pointers to them, or slices; only exported
 // fields are looked into.
 //
+// A file that after names, and that is neither before's nor of this transaction, is
+// looked for: ErrPrecondition where it has been removed meanwhile, so that the row
+// does not come to point at nothing. Return the error, for the update to be rolled
+// back. Where storage does not answer, the file passes.
+//
 // Read before in the same transaction and with a lock on the row (FOR UPDATE), or
 // two who replace one file at the same time leave a third.
 func Replace(ctx context.Context, before, after any) error {
