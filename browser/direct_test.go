@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
@@ -43,7 +44,7 @@ func (b *tab) save(want int) {
 
 func TestFilesGoStraightToTheBucket(t *testing.T) {
 	t.Parallel()
-	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB, MaxFiles: 3})
 	dir := t.TempDir()
 	b := newTab(t)
 	b.open(a.URL)
@@ -196,11 +197,13 @@ func TestAReloadInTheMiddleIsResumed(t *testing.T) {
 	t.Parallel()
 	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
 	var open atomic.Bool
+	held := make(chan struct{}, 16)
 	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool { // two parts arrive, the others hang
 		n := r.URL.Query().Get("partNumber")
 		if open.Load() || r.Method != http.MethodPut || n == "1" || n == "2" {
 			return false
 		}
+		held <- struct{}{}
 		_, _ = io.Copy(io.Discard, r.Body)
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
@@ -211,6 +214,13 @@ func TestAReloadInTheMiddleIsResumed(t *testing.T) {
 	b.wait(ready)
 	b.choose(file)
 	b.wait(`Object.keys(localStorage).some(k => JSON.parse(localStorage[k]).percent >= 50)`)
+	for range 2 { // or one of the page that goes could still arrive, its answer lost
+		select {
+		case <-held:
+		case <-time.After(patience):
+			t.Fatal("parts 3 and 4 were not sent")
+		}
+	}
 	open.Store(true)
 	b.open(a.URL)
 	b.wait(ready)
