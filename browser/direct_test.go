@@ -214,11 +214,13 @@ func TestAReloadInTheMiddleIsResumed(t *testing.T) {
 	b.wait(ready)
 	b.choose(file)
 	b.wait(`Object.keys(localStorage).some(k => JSON.parse(localStorage[k]).percent >= 50)`)
-	for range 2 { // or one of the page that goes could still arrive, its answer lost
+	// Until parts 3 and 4 hang and the others are answered: one of the page that goes
+	// could still arrive, its answer lost.
+	for deadline, tick := time.After(patience), time.NewTicker(20*time.Millisecond); len(held) < 2 || len(a.arrivedParts()) < 2; {
 		select {
-		case <-held:
-		case <-time.After(patience):
-			t.Fatal("parts 3 and 4 were not sent")
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%d parts hang and %v have arrived", len(held), a.arrivedParts())
 		}
 	}
 	open.Store(true)
