@@ -200,6 +200,24 @@ func eval[T any](b *tab, expression string) T {
 	return run(b, expression, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 }
 
+// contentType returns the type of what is shown. Where Chromium puts its viewer in the
+// page's place, it may leave an evaluation without an answer: it is asked again.
+func (b *tab) contentType() string {
+	b.Helper()
+	const expression = "document.contentType"
+	for end := time.Now().Add(patience); ; {
+		ctx, cancel := context.WithTimeout(b.ctx, patience/24)
+		got, err := chromedp.Run(ctx, chromedp.Evaluate[string](expression))
+		cancel()
+		if err == nil {
+			return got
+		}
+		if time.Now().After(end) {
+			b.Fatalf("%s: %v", expression, err)
+		}
+	}
+}
+
 // wait waits until a JavaScript expression is true.
 func (b *tab) wait(expression string) {
 	b.Helper()

@@ -121,7 +121,7 @@ func TestAPDFIsShown(t *testing.T) {
 			if !b.visit(a.URL + address) {
 				t.Fatal("it is saved")
 			}
-			if got := eval[string](b, `document.contentType`); got != "application/pdf" {
+			if got := b.contentType(); got != "application/pdf" {
 				t.Errorf("what is shown is %s", got)
 			}
 		})
