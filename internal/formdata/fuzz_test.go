@@ -17,8 +17,8 @@ type stdPart struct {
 	whole                   bool
 }
 
-func readStd(body string) (parts []stdPart, err error) {
-	form := multipart.NewReader(strings.NewReader(body), "B")
+func readStd(body, boundary string) (parts []stdPart, err error) {
+	form := multipart.NewReader(strings.NewReader(body), boundary)
 	for {
 		p, err := form.NextRawPart()
 		if err != nil {
@@ -44,47 +44,55 @@ func FuzzReader(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, body string) {
-		want, stdErr := readStd(body)
-		form := NewParser(Limits{}).Read(strings.NewReader(body), "B")
-		defer form.Close()
-		var parts []got
-		var err error
-		last := -1
-		for {
-			var p *Part
-			if p, err = form.Next(); err != nil {
-				break
-			}
-			b, readErr := io.ReadAll(p)
-			if readErr != nil {
-				continue // Next returns it again
-			}
-			for i := last + 1; i < form.parts-1; i++ {
-				if want[i].name != "" {
-					t.Fatalf("skipped part %d, which mime/multipart reads as %+v", i, want[i])
-				}
-			}
-			last = form.parts - 1
-			parts = append(parts, got{p.Name, p.FileName, p.IsFile, string(b)})
-			comparePart(t, want[last], p.Name, string(b))
-		}
-		if err == io.EOF && body != "" && stdErr != io.EOF {
-			t.Errorf("accepted what mime/multipart refuses: %v", stdErr)
-		}
-		if err != io.EOF && core.KindOf(err) == 0 {
-			t.Errorf("refused without a kind: %v", err)
-		}
-		// Near the limits, how the bytes arrive decides which one is met.
-		if len(body) < DefaultHeaderBytes && strings.Count(body, "\n") < maxHeaderLines {
-			slow, slowErr := readForm(iotest.OneByteReader(strings.NewReader(body)), Limits{})
-			if err == io.EOF {
-				err = nil
-			}
-			if fmt.Sprint(slow) != fmt.Sprint(parts) || core.KindOf(slowErr) != core.KindOf(err) {
-				t.Errorf("at once: %+v, %v; byte by byte: %+v, %v", parts, err, slow, slowErr)
-			}
-		}
+		compare(t, body, "B")
+		// Long boundaries are searched for in another way.
+		const long = "----WebKitFormBoundaryBBBBBBBBBBBBBBBB"
+		compare(t, strings.ReplaceAll(body, "--B", "--"+long), long)
 	})
+}
+
+func compare(t *testing.T, body, boundary string) {
+	t.Helper()
+	want, stdErr := readStd(body, boundary)
+	form := NewParser(Limits{}).Read(strings.NewReader(body), boundary)
+	defer form.Close()
+	var parts []got
+	var err error
+	last := -1
+	for {
+		var p *Part
+		if p, err = form.Next(); err != nil {
+			break
+		}
+		b, readErr := io.ReadAll(p)
+		if readErr != nil {
+			continue // Next returns it again
+		}
+		for i := last + 1; i < form.parts-1; i++ {
+			if want[i].name != "" {
+				t.Fatalf("skipped part %d, which mime/multipart reads as %+v", i, want[i])
+			}
+		}
+		last = form.parts - 1
+		parts = append(parts, got{p.Name, p.FileName, p.IsFile, string(b)})
+		comparePart(t, want[last], p.Name, string(b))
+	}
+	if err == io.EOF && body != "" && stdErr != io.EOF {
+		t.Errorf("accepted what mime/multipart refuses: %v", stdErr)
+	}
+	if err != io.EOF && core.KindOf(err) == 0 {
+		t.Errorf("refused without a kind: %v", err)
+	}
+	// Near the limits, how the bytes arrive decides which one is met.
+	if len(body) < DefaultHeaderBytes && strings.Count(body, "\n") < maxHeaderLines {
+		slow, slowErr := readBoundary(iotest.OneByteReader(strings.NewReader(body)), boundary)
+		if err == io.EOF {
+			err = nil
+		}
+		if fmt.Sprint(slow) != fmt.Sprint(parts) || core.KindOf(slowErr) != core.KindOf(err) {
+			t.Errorf("at once: %+v, %v; byte by byte: %+v, %v", parts, err, slow, slowErr)
+		}
+	}
 }
 
 func comparePart(t *testing.T, want stdPart, name, body string) {

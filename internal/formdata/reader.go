@@ -1,7 +1,6 @@
 package formdata
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -23,8 +22,8 @@ const (
 
 	// maxHeaderBytes is where mime/multipart has a limit of its own.
 	maxHeaderBytes = 10 << 20
-	// bufferSize is how much is asked of the body at a time. net/http reads from
-	// the connection past its own 4 KiB buffer when it is asked for more.
+	// bufferSize is how much is asked of the body at a time, at most. net/http reads
+	// from the connection past its own 4 KiB buffer when it is asked for more.
 	bufferSize = 64 << 10
 )
 
@@ -35,9 +34,8 @@ type Limits struct {
 	// Default [DefaultParts].
 	Parts int
 	// HeaderBytes is the size of one part's header in bytes: names, values and
-	// line ends. Default [DefaultHeaderBytes], at most 10 MiB. What is read of a
-	// header that exceeds it is at most 4 KiB more, and a part has at most 128
-	// header lines in any case. The same bound holds for a preamble.
+	// line ends. Default [DefaultHeaderBytes], at most 10 MiB. A part has at most
+	// 128 header lines in any case. The same bound holds for a preamble.
 	HeaderBytes int64
 }
 
@@ -56,7 +54,7 @@ func (l Limits) orDefault() Limits {
 // default limits. Safe for concurrent use; not to be copied.
 type Parser struct {
 	limits  Limits
-	buffers sync.Pool // of *bufio.Reader
+	buffers sync.Pool // of *buffer
 }
 
 // NewParser returns a Parser with limits.
@@ -66,13 +64,11 @@ func NewParser(limits Limits) *Parser { return &Parser{limits: limits} }
 // returned. Nothing is read yet. The caller closes the Reader, which holds a
 // buffer of 64 KiB; closing the body stays the caller's work.
 func (p *Parser) Read(body io.Reader, boundary string) *Reader {
-	src, ok := p.buffers.Get().(*bufio.Reader)
-	if ok {
-		src.Reset(body)
-	} else {
-		src = bufio.NewReaderSize(body, bufferSize)
+	buf, ok := p.buffers.Get().(*buffer)
+	if !ok {
+		buf = new(buffer)
 	}
-	r := &Reader{parser: p, limits: p.limits.orDefault(), gate: newGate(src, boundary)}
+	r := &Reader{parser: p, limits: p.limits.orDefault(), gate: newGate(body, buf, boundary)}
 	r.form = multipart.NewReader(&r.gate, boundary)
 	return r
 }
@@ -103,7 +99,6 @@ type Part struct {
 	Header textproto.MIMEHeader
 
 	reader *Reader
-	body   *multipart.Part
 	err    error
 }
 
@@ -144,12 +139,12 @@ func (r *Reader) Next() (*Part, error) {
 // Close gives the Reader's buffer back. The Reader and its parts cannot be used
 // after it; calling it again does nothing. The error is always nil.
 func (r *Reader) Close() error {
-	if r.gate.src == nil {
+	if r.gate.buf == nil {
 		return nil
 	}
-	r.gate.src.Reset(nil) // not to keep the body alive
-	r.parser.buffers.Put(r.gate.src)
-	r.gate.src, r.gate.err, r.gate.foreign = nil, errClosed, true
+	r.parser.buffers.Put(r.gate.buf)
+	r.gate.body, r.gate.buf = nil, nil
+	r.gate.err, r.gate.foreign = errClosed, true
 	r.err = errClosed
 	if r.current != nil {
 		r.current.err = errClosed
@@ -179,7 +174,7 @@ func (r *Reader) leave() error {
 func (r *Reader) next() (*Part, error) {
 	r.gate.arm(r.limits.HeaderBytes)
 	body, err := r.form.NextRawPart()
-	r.gate.disarm()
+	r.gate.enter()
 	if err == io.EOF || r.gate.empty && r.gate.err == io.EOF {
 		return nil, io.EOF
 	}
@@ -197,13 +192,13 @@ func (r *Reader) next() (*Part, error) {
 	if err := r.checkHeader(body.Header); err != nil {
 		return nil, err
 	}
-	return r.part(body)
+	return r.part(body.Header)
 }
 
 // part makes the Part from its header.
-func (r *Reader) part(body *multipart.Part) (*Part, error) {
-	p := &Part{Header: body.Header, reader: r, body: body}
-	dispositions := body.Header["Content-Disposition"]
+func (r *Reader) part(header textproto.MIMEHeader) (*Part, error) {
+	p := &Part{Header: header, reader: r}
+	dispositions := header["Content-Disposition"]
 	switch len(dispositions) {
 	case 0:
 		return p, nil
@@ -297,7 +292,10 @@ func (p *Part) Read(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
-	n, err := p.body.Read(b)
+	if len(b) == 0 {
+		return 0, nil
+	}
+	n, err := p.reader.gate.content(b)
 	if err != nil && err != io.EOF {
 		err = p.reader.explain(err)
 		p.reader.err = err

@@ -25,6 +25,13 @@ func readForm(body io.Reader, limits Limits) ([]got, error) {
 	return readAll(form)
 }
 
+// readBoundary reads a form without limits of its own.
+func readBoundary(body io.Reader, boundary string) ([]got, error) {
+	form := NewParser(Limits{}).Read(body, boundary)
+	defer form.Close()
+	return readAll(form)
+}
+
 // readAll returns the parts that were read to their ends.
 func readAll(form *Reader) ([]got, error) {
 	var parts []got

@@ -1,0 +1,115 @@
+package formdata
+
+import "bytes"
+
+// horspoolFrom is how long a delimiter has to be for skipping to pay: browsers'
+// have 40 to 60 bytes, and one in as many bytes of a file is looked at then.
+const horspoolFrom = 16
+
+// delimiter is what stands between two parts: a line break, two dashes and the
+// boundary (RFC 2046, section 5.1.1).
+type delimiter struct {
+	text  []byte
+	dash  []byte // text without the line break: what an empty part may begin with
+	skips [256]uint8
+}
+
+func newDelimiter(lineBreak, boundary string) *delimiter {
+	d := &delimiter{text: []byte(lineBreak + "--" + boundary)}
+	d.dash = d.text[len(lineBreak):]
+	last := len(d.text) - 1
+	for i := range d.skips {
+		d.skips[i] = uint8(len(d.text)) // at most 74
+	}
+	for i, c := range d.text[:last] {
+		d.skips[c] = uint8(last - i)
+	}
+	return d
+}
+
+// index returns where text is in b, or -1: Horspool's search, which looks at the
+// byte where text would end and moves on by what that allows.
+func (d *delimiter) index(b []byte) int {
+	if len(d.text) < horspoolFrom {
+		return bytes.Index(b, d.text)
+	}
+	last := len(d.text) - 1
+	for end := last; end < len(b); {
+		c := b[end]
+		if c == d.text[last] && bytes.Equal(b[end-last:end], d.text[:last]) {
+			return end - last
+		}
+		end += int(d.skips[c])
+	}
+	return -1
+}
+
+// scan returns how many bytes of b, which begins with the next byte of a part, are
+// the part's for certain, and whether the delimiter comes next. Where neither
+// is more than 0 and true, it takes more bytes to tell. first says that b begins
+// with the part's first byte.
+func (d *delimiter) scan(b []byte, first bool) (content int, ended bool) {
+	if first {
+		switch d.match(b, d.dash) {
+		case matches:
+			return 0, true
+		case undecided:
+			return 0, false
+		case differs:
+		}
+	}
+	for at := 0; ; {
+		i := d.index(b[at:])
+		if i < 0 {
+			// No boundary has a line break: the last one is where text may begin.
+			i = bytes.LastIndexByte(b[at:], d.text[0])
+			if i >= 0 && d.match(b[at+i:], d.text) == undecided {
+				return at + i, false
+			}
+			return len(b), false
+		}
+		at += i
+		switch d.match(b[at:], d.text) {
+		case matches:
+			return at, true
+		case undecided:
+			return at, false
+		case differs:
+			at += len(d.text)
+		}
+	}
+}
+
+// match is what is known of whether a delimiter begins somewhere.
+type match int
+
+const (
+	differs match = iota
+	undecided
+	matches
+)
+
+// match says whether b begins with prefix and what has to follow it: white space,
+// a line break, or two dashes.
+func (d *delimiter) match(b, prefix []byte) match {
+	if len(b) <= len(prefix) {
+		if bytes.HasPrefix(prefix, b) {
+			return undecided
+		}
+		return differs
+	}
+	if !bytes.HasPrefix(b, prefix) {
+		return differs
+	}
+	switch rest := b[len(prefix):]; {
+	case rest[0] == ' ', rest[0] == '\t', rest[0] == '\r', rest[0] == '\n':
+		return matches
+	case rest[0] != '-':
+		return differs
+	case len(rest) == 1:
+		return undecided
+	case rest[1] == '-':
+		return matches
+	}
+	return differs
+}
