@@ -417,12 +417,12 @@ func (c Config) transport() (http.RoundTripper, error) {
 	}
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         (&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext,
+		DialContext:         dialWire((&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext),
 		TLSHandshakeTimeout: c.Timeout,
 		MaxIdleConns:        4 * defaultConnections,
 		MaxIdleConnsPerHost: defaultConnections,
 		IdleConnTimeout:     time.Minute,
-		WriteBufferSize:     int(64 * KiB),
+		WriteBufferSize:     int(16 * KiB), // a small file goes out with its request; larger ones go past it
 		ReadBufferSize:      int(16 * KiB), // larger reads, as of files, go past it
 		// An object stored with Content-Encoding: gzip must arrive as stored.
 		DisableCompression: true,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"net"
 	"sync"
 )
 
@@ -62,11 +63,7 @@ const maxIdleReads = 100
 // head. Valid until the rope's chunks are given back.
 func (p *rope) ReadAt(b []byte, off int64) (n int, err error) {
 	for n < len(b) && off >= 0 && off < p.size {
-		have := p.chunks[off/chunkSize][off%chunkSize:]
-		if left := p.size - off; left < int64(len(have)) {
-			have = have[:left]
-		}
-		moved := copy(b[n:], have)
+		moved := copy(b[n:], p.from(off))
 		n += moved
 		off += int64(moved)
 	}
@@ -74,6 +71,12 @@ func (p *rope) ReadAt(b []byte, off int64) (n int, err error) {
 		return n, io.EOF
 	}
 	return n, nil
+}
+
+// from returns what its chunk holds from off on, an offset within the rope.
+func (p *rope) from(off int64) []byte {
+	have := p.chunks[off/chunkSize][off%chunkSize:]
+	return have[:min(int64(len(have)), p.size-off)]
 }
 
 // head returns the first bytes, up to one chunk, without copying. Valid until
@@ -119,17 +122,59 @@ func (r *ropeReader) Read(b []byte) (int, error) {
 	if r.at >= r.rope.size {
 		return 0, io.EOF
 	}
-	at := int(r.at % chunkSize)
-	have := r.rope.chunks[r.at/chunkSize][at:]
-	if left := r.rope.size - r.at; left < int64(len(have)) {
-		have = have[:left]
-	}
-	n := copy(b, have)
+	n := copy(b, r.rope.from(r.at))
 	r.at += int64(n)
 	if r.read != nil {
 		r.read()
 	}
 	return n, nil
+}
+
+// atOnce is how many chunks are given to one write: enough to make system calls
+// rare, few enough that a slow connection is seen to move.
+const atOnce = 4
+
+// WriteTo implements io.WriterTo: the chunks are written as they lie. A release
+// waits for the write under way, which ends with its request.
+func (r *ropeReader) WriteTo(w io.Writer) (total int64, err error) {
+	several, ok := w.(interface {
+		WriteBuffers(buffers *net.Buffers) (int64, error)
+	})
+	if !ok {
+		return io.Copy(w, struct{ io.Reader }{r})
+	}
+	for {
+		n, err := r.writeSome(several.WriteBuffers)
+		total += n
+		if err != nil || n == 0 {
+			return total, err
+		}
+	}
+}
+
+// writeSome writes the next chunks; none are left where it writes nothing.
+func (r *ropeReader) writeSome(write func(*net.Buffers) (int64, error)) (int64, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rope == nil {
+		return 0, errReleased
+	}
+	var space [atOnce][]byte
+	next := net.Buffers(space[:0])
+	for at := r.at; at < r.rope.size && len(next) < atOnce; {
+		have := r.rope.from(at)
+		next = append(next, have)
+		at += int64(len(have))
+	}
+	if len(next) == 0 {
+		return 0, nil
+	}
+	n, err := write(&next)
+	r.at += n
+	if n > 0 && r.read != nil {
+		r.read()
+	}
+	return n, err
 }
 
 func (r *ropeReader) release() {
