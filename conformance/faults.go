@@ -164,7 +164,9 @@ func storage(t *testing.T, s *suite) {
 		kind   core.Kind
 	}{
 		{"it hangs up", func(t *testing.T, c *core.Config) { c.Endpoint = hangingUp(t) }, core.ErrUnavailable},
-		{"it swallows everything", func(t *testing.T, c *core.Config) { c.Endpoint = s3test.BlackHole(t) }, core.ErrUnavailable},
+		{"it swallows everything", func(t *testing.T, c *core.Config) {
+			c.Endpoint, c.Timeout = s3test.BlackHole(t), 250*time.Millisecond
+		}, core.ErrUnavailable},
 		{"it does not accept the secret", func(_ *testing.T, c *core.Config) { c.SecretKey = "wrong-secret" }, core.ErrCredentials},
 	} {
 		for size, content := range map[string]string{"a small file": "x", "a long file": strings.Repeat("x", 6<<20)} {
@@ -172,7 +174,7 @@ func storage(t *testing.T, s *suite) {
 				t.Parallel()
 				var endpoint string
 				a := s.app(t, options{store: func(config *core.Config) {
-					config.Attempts, config.Timeout, config.Transport = 1, 250*time.Millisecond, nil
+					config.Attempts, config.Transport = 1, nil
 					c.change(t, config)
 					endpoint = config.Endpoint
 				}})
