@@ -85,7 +85,7 @@ type group struct {
 
 // groups are the whole suite. They run in parallel, each on apps of its own.
 var groups = []group{
-	{"names", false, names},
+	{"N1 names", false, names},
 	{"apps and clients that take liberties", false, liberties},
 	{"structure", false, structure},
 	{"forms", false, forms},

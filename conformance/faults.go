@@ -15,7 +15,7 @@ import (
 )
 
 func cuts(t *testing.T, s *suite) {
-	t.Run("at every byte of a small body", func(t *testing.T) {
+	t.Run("U1 at every byte of a small body", func(t *testing.T) {
 		a := s.app(t, options{})
 		whole := titlePart + filePart("the content of a file") + titlePart + "--B--"
 		a.post(t, formType, strings.NewReader(whole)).want(t, http.StatusCreated, 0)
@@ -33,9 +33,9 @@ func cuts(t *testing.T, s *suite) {
 	})
 	whole := filePart(strings.Repeat("x", 11<<20)) + "--B--\r\n" // three parts in storage
 	for name, n := range map[string]int{
-		"in the middle of a long file": 7 << 20, "right behind its content": len(whole) - len("\r\n--B--\r\n"),
-		"behind a line end": len(whole) - len("--B--\r\n"), "inside the final boundary": len(whole) - len("--\r\n"),
-		"before the final boundary's last dash": len(whole) - len("-\r\n"),
+		"U1 in the middle of a long file": 7 << 20, "U1 right behind its content": len(whole) - len("\r\n--B--\r\n"),
+		"U1 behind a line end": len(whole) - len("--B--\r\n"), "U1 inside the final boundary": len(whole) - len("--\r\n"),
+		"U1 before the final boundary's last dash": len(whole) - len("-\r\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := s.app(t, options{file: core.FieldConfig{MaxSize: 20 << 20}})
@@ -69,7 +69,7 @@ func clients(t *testing.T, s *suite) {
 	large := core.FieldConfig{MaxSize: core.GiB}
 	idle := nethttp.Config{Limits: nethttp.Limits{Idle: 300 * time.Millisecond}}
 	for _, share := range []float64{0.01, 0.5, 0.99} {
-		t.Run(fmt.Sprintf("one that goes after %g %% of 16 MiB", share*100), func(t *testing.T) {
+		t.Run(fmt.Sprintf("U12 one that goes after %g %% of 16 MiB", share*100), func(t *testing.T) {
 			t.Parallel()
 			a := s.app(t, options{file: large})
 			conn := a.sendPart(t, 16<<20, share)
@@ -81,7 +81,7 @@ func clients(t *testing.T, s *suite) {
 			a.unseen(t)
 		})
 	}
-	t.Run("one that only ends its side", func(t *testing.T) {
+	t.Run("U11 one that only ends its side", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{file: large})
 		conn := a.sendPart(t, 16<<20, 0.5)
@@ -91,14 +91,14 @@ func clients(t *testing.T, s *suite) {
 		a.settles(t, 0)
 		a.unseen(t)
 	})
-	t.Run("one that stalls", func(t *testing.T) {
+	t.Run("U11 one that stalls", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{file: large, http: idle})
 		res := answerOn(t, a.sendPart(t, 16<<20, 0.5))
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
-	t.Run("one that drips", func(t *testing.T) {
+	t.Run("U11 one that drips", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{file: large, http: idle})
 		conn := a.sendPart(t, 16<<20, 0.5)
@@ -120,7 +120,7 @@ func clients(t *testing.T, s *suite) {
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
-	t.Run("one that stalls in a text", func(t *testing.T) {
+	t.Run("U11 one that stalls in a text", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{http: idle})
 		conn := a.dial(t)
@@ -131,7 +131,7 @@ func clients(t *testing.T, s *suite) {
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
-	t.Run("one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
+	t.Run("U12 one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
 }
 
 func gone(t *testing.T, s *suite) {
@@ -163,11 +163,11 @@ func storage(t *testing.T, s *suite) {
 		change func(*testing.T, *core.Config)
 		kind   core.Kind
 	}{
-		{"it hangs up", func(t *testing.T, c *core.Config) { c.Endpoint = hangingUp(t) }, core.ErrUnavailable},
-		{"it swallows everything", func(t *testing.T, c *core.Config) {
+		{"O7 it hangs up", func(t *testing.T, c *core.Config) { c.Endpoint = hangingUp(t) }, core.ErrUnavailable},
+		{"O7 it swallows everything", func(t *testing.T, c *core.Config) {
 			c.Endpoint, c.Timeout = s3test.BlackHole(t), 250*time.Millisecond
 		}, core.ErrUnavailable},
-		{"it does not accept the secret", func(_ *testing.T, c *core.Config) { c.SecretKey = "wrong-secret" }, core.ErrCredentials},
+		{"O7 it does not accept the secret", func(_ *testing.T, c *core.Config) { c.SecretKey = "wrong-secret" }, core.ErrCredentials},
 	} {
 		for size, content := range map[string]string{"a small file": "x", "a long file": strings.Repeat("x", 6<<20)} {
 			t.Run(c.name+", "+size, func(t *testing.T) {

@@ -44,8 +44,8 @@ var formCases = []struct {
 	fault string
 }{
 	{"a form without the field", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x") }, unchanged, "", ""},
-	{"an input without a chosen file", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x").upload("file", "", "") }, unchanged, "", ""},
-	{"an input without a name but with bytes", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x").upload("file", "", "bytes") }, unchanged, "", ""},
+	{"U17 an input without a chosen file", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x").upload("file", "", "") }, unchanged, "", ""},
+	{"U17 an input without a name but with bytes", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x").upload("file", "", "bytes") }, unchanged, "", ""},
 	{"an empty text in the place of a file", core.FieldConfig{}, func(string) *body { return newBody().text("title", "x").text("file", "") }, unchanged, "", ""},
 	{"a required field in a form without it", core.FieldConfig{Required: true}, func(string) *body { return newBody().text("title", "x") }, unchanged, "", ""},
 	{"a new file", core.FieldConfig{}, func(string) *body { return newBody().upload("file", "new.txt", "new") }, fresh, "", ""},
@@ -58,8 +58,8 @@ var formCases = []struct {
 	{"a text in the place of a file", core.FieldConfig{}, func(string) *body { return newBody().text("file", "something that is not a file") }, "", badToken, noFile},
 	{"a key in the place of a file", core.FieldConfig{}, func(string) *body { return newBody().text("file", keptName) }, "", badToken, noFile},
 	{"a text beside a file", core.FieldConfig{MaxFiles: 2}, func(string) *body { return newBody().upload("file", "a.txt", "a").text("file", keptName) }, "", badToken, noFile},
-	{"a file of no bytes", core.FieldConfig{}, func(string) *body { return newBody().upload("file", "a.txt", "") }, "", "empty", ""},
-	{"a file of no bytes where that is allowed", core.FieldConfig{AllowEmpty: true}, func(string) *body { return newBody().upload("file", "a.txt", "") }, fresh, "", ""},
+	{"C13 a file of no bytes", core.FieldConfig{}, func(string) *body { return newBody().upload("file", "a.txt", "") }, "", "empty", ""},
+	{"C13 a file of no bytes where that is allowed", core.FieldConfig{AllowEmpty: true}, func(string) *body { return newBody().upload("file", "a.txt", "") }, fresh, "", ""},
 	{"a name that is too long", core.FieldConfig{MaxNameLength: 5}, func(string) *body { return newBody().upload("file", "test_maxlength.txt", "x") }, "", "max_length", nameAt5},
 	{"a name of just the length allowed, in wide characters", core.FieldConfig{MaxNameLength: 5}, func(string) *body { return newBody().upload("file", "字.txt", "x") }, fresh, "", ""},
 	{"a name behind a path, which does not count", core.FieldConfig{MaxNameLength: 5}, func(string) *body { return newBody().upload("file", `C:\Windows\a.txt`, "x") }, fresh, "", ""},
@@ -120,7 +120,7 @@ func forms(t *testing.T, s *suite) {
 	}{
 		{"a required field with nothing is the handler's refusal", requiredFields},
 		{"an edit without a new file costs no more than a look at it", editsCostALook},
-		{"several files are all taken or none", allOrNothing},
+		{"U16 several files are all taken or none", allOrNothing},
 		{"a clear box of a list empties it", clearedLists},
 		{"clear boxes and tokens work in an urlencoded form", encodedForms},
 		{"a file nobody expects is refused", unexpectedFiles},

@@ -28,14 +28,14 @@ var limitCases = []struct {
 	{"two files where one is allowed", limited(nethttp.Limits{Files: 1}), func() *body { return newBody().upload("files", "a", "1").upload("files", "b", "2") }, 413},
 	{"two files where two are allowed", limited(nethttp.Limits{Files: 2}), func() *body { return newBody().upload("files", "a", "1").upload("files", "b", "2") }, 201},
 	{"two files of two fields where one is allowed", limited(nethttp.Limits{Files: 1}), func() *body { return newBody().upload("file", "a", "1").upload("files", "b", "2") }, 413},
-	{"a file one byte under the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(9), 201},
-	{"a file at the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(10), 201},
-	{"a file one byte over the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(11), 413},
-	{"a long file at the limit", options{file: core.FieldConfig{MaxSize: 6 << 20}}, ofSize(6 << 20), 201},
-	{"a long file one byte over the limit", options{file: core.FieldConfig{MaxSize: 6 << 20}}, ofSize(6<<20 + 1), 413},
+	{"U8 a file one byte under the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(9), 201},
+	{"U8 a file at the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(10), 201},
+	{"U8 a file one byte over the limit", options{file: core.FieldConfig{MaxSize: 10}}, ofSize(11), 413},
+	{"U8 a long file at the limit", options{file: core.FieldConfig{MaxSize: 6 << 20}}, ofSize(6 << 20), 201},
+	{"U8 a long file one byte over the limit", options{file: core.FieldConfig{MaxSize: 6 << 20}}, ofSize(6<<20 + 1), 413},
 	{"a body over the request's limit", limited(nethttp.Limits{Request: 1 << 20}), ofSize(1 << 20), 413},
-	{"a value of 2.5 MiB with its name", options{}, func() *body { return newBody().text("title", strings.Repeat("x", 5<<19-7)) }, 201},
-	{"a value of one byte more", options{}, func() *body { return newBody().text("title", strings.Repeat("x", 5<<19-6)) }, 413},
+	{"U10 a value of 2.5 MiB with its name", options{}, func() *body { return newBody().text("title", strings.Repeat("x", 5<<19-7)) }, 201},
+	{"U10 a value of one byte more", options{}, func() *body { return newBody().text("title", strings.Repeat("x", 5<<19-6)) }, 413},
 }
 
 func nameAndValue() *body { return newBody().text("name", "value") }
@@ -90,7 +90,7 @@ func limits(t *testing.T, s *suite) {
 			t.Error("the connection stays open for a body that nobody reads, want it closed")
 		}
 	})
-	t.Run("JSON over the text limit is refused", func(t *testing.T) {
+	t.Run("U10 JSON over the text limit is refused", func(t *testing.T) {
 		a := s.app(t, options{})
 		res := a.sendRaw(t, jsonType, nil, `{"title":"`+strings.Repeat("x", 3<<20)+`"}`)
 		res.want(t, http.StatusRequestEntityTooLarge, core.ErrTooLarge)

@@ -53,7 +53,7 @@ var clientNames = []named{
 	{test: "no quotes", disposition: "name=file; filename=hax0rd.txt", name: "hax0rd.txt"},
 	{test: "parameters in capitals", disposition: `NAME="file"; FILENAME="hax0rd.txt"`, name: "hax0rd.txt"},
 
-	{test: "no file chosen", disposition: quoted("")},
+	{test: "U17 no file chosen", disposition: quoted("")},
 	{test: "a folder", disposition: quoted("/tmp/")},
 	{test: "a Windows folder", disposition: quoted(`c:\tmp\`)},
 	{test: "a folder's dot", disposition: quoted("/tmp/.")},
@@ -63,17 +63,17 @@ var clientNames = []named{
 	{test: "Windows' own folder", disposition: quoted(`C:\Windows\`)},
 	{test: "a slash alone", disposition: quoted("/")},
 	{test: "a slash at the end", disposition: quoted("ends-with-slash/")},
-	{test: "a slash behind an extension", disposition: quoted("a.jpg/")},
-	{test: "nothing printable", disposition: `name="file"; filename*=UTF-8''%00%E2%80%AE`},
+	{test: "N12 a slash behind an extension", disposition: quoted("a.jpg/")},
+	{test: "N5 nothing printable", disposition: `name="file"; filename*=UTF-8''%00%E2%80%AE`},
 
-	{test: "control characters", disposition: quoted("non-\x00printable\x00\n_chars.txt\x00"), status: 400, kind: core.ErrMalformed},
-	{test: "a NUL", disposition: quoted("a\x00b.txt"), status: 400, kind: core.ErrMalformed},
-	{test: "an encoded NUL", disposition: `name="file"; filename*=UTF-8''a%00b.txt`, name: "ab.txt"},
-	{test: "encoded line ends", disposition: `name="file"; filename*=UTF-8''a%00%0D%0Ab.txt`, name: "ab.txt"},
-	{test: "an encoded header", disposition: `name="file"; filename*=` + extended("evil\r\nX-Evil: y.txt"), name: "evilX-Evil: y.txt", key: "evilX-Evil_y.txt"},
-	{test: "a right-to-left override", disposition: quoted("a\u202egpj.exe"), name: "agpj.exe"},
-	{test: "invisible characters", disposition: quoted("\ufeffa\u200bb\u00ad\u2066c\u200e.txt"), name: "abc.txt"},
-	{test: "bytes that are not UTF-8", disposition: quoted("a\xff\xc0\xafb.txt"), name: "a\uFFFDb.txt", key: "ab.txt"},
+	{test: "N2 control characters", disposition: quoted("non-\x00printable\x00\n_chars.txt\x00"), status: 400, kind: core.ErrMalformed},
+	{test: "N2 a NUL", disposition: quoted("a\x00b.txt"), status: 400, kind: core.ErrMalformed},
+	{test: "N2 an encoded NUL", disposition: `name="file"; filename*=UTF-8''a%00b.txt`, name: "ab.txt"},
+	{test: "N3 encoded line ends", disposition: `name="file"; filename*=UTF-8''a%00%0D%0Ab.txt`, name: "ab.txt"},
+	{test: "N3 an encoded header", disposition: `name="file"; filename*=` + extended("evil\r\nX-Evil: y.txt"), name: "evilX-Evil: y.txt", key: "evilX-Evil_y.txt"},
+	{test: "N5 a right-to-left override", disposition: quoted("a\u202egpj.exe"), name: "agpj.exe"},
+	{test: "N5 invisible characters", disposition: quoted("\ufeffa\u200bb\u00ad\u2066c\u200e.txt"), name: "abc.txt"},
+	{test: "N8 bytes that are not UTF-8", disposition: quoted("a\xff\xc0\xafb.txt"), name: "a\uFFFDb.txt", key: "ab.txt"},
 
 	{test: "a name of any script", disposition: quoted(longName), name: longName},
 	{test: "filename*", disposition: `name="file"; filename*=UTF-8''test-0123456789_%E4%B8%AD%E6%96%87_Orl%C3%A9ans.jpg`, name: longName},
@@ -82,30 +82,30 @@ var clientNames = []named{
 	{test: "filename* in ISO-8859-1", disposition: `name="file"; filename*=iso-8859-1''foo-%E4.html`, name: "foo-ä.html"},
 	{test: "filename* with a language", disposition: `name="file"; filename*=utf-8'en'caf%C3%A9.txt`, name: "café.txt"},
 	{test: "filename* in an unknown charset", disposition: `name="file"; filename*=koi8-r''a.txt`, status: 400, kind: core.ErrMalformed},
-	{test: "a fallback beside filename*", disposition: `name="file"; filename="na_ve.txt"; filename*=UTF-8''na%C3%AFve.txt`, name: "naïve.txt"},
-	{test: "a filename* of another type", disposition: `name="file"; filename="safe.txt"; filename*=UTF-8''evil.php`, status: 400, kind: core.ErrMalformed},
+	{test: "U4 a fallback beside filename*", disposition: `name="file"; filename="na_ve.txt"; filename*=UTF-8''na%C3%AFve.txt`, name: "naïve.txt"},
+	{test: "U4 a filename* of another type", disposition: `name="file"; filename="safe.txt"; filename*=UTF-8''evil.php`, status: 400, kind: core.ErrMalformed},
 	{test: "a path in filename*", disposition: `name="file"; filename*=UTF-8''..%5C..%5Cetc%5Cpasswd`, name: "passwd"},
-	{test: "a file name in pieces", disposition: `name="file"; filename*0="evil"; filename*1=".php"`, status: 400, kind: core.ErrMalformed},
-	{test: "two file names", disposition: `name="file"; filename="a.txt"; filename="b.php"`, status: 400, kind: core.ErrMalformed},
+	{test: "U4 a file name in pieces", disposition: `name="file"; filename*0="evil"; filename*1=".php"`, status: 400, kind: core.ErrMalformed},
+	{test: "U4 two file names", disposition: `name="file"; filename="a.txt"; filename="b.php"`, status: 400, kind: core.ErrMalformed},
 	{test: "a file name without a value", disposition: `name="file"; filename=`, status: 400, kind: core.ErrMalformed},
 	{test: "a broken parameter beside", disposition: `name="file"; filename="a.txt"; title*='foo.html`, name: "a.txt"},
 	{test: "another broken parameter beside", disposition: `name="file"; filename="a.txt"; title*=bar.html`, name: "a.txt"},
 	{test: "letters of both cases", disposition: quoted("MiXeD_cAsE.txt"), name: "MiXeD_cAsE.txt"},
 
-	{test: "a long name with an extension", disposition: quoted(repeated(300) + ".txt"), name: repeated(251) + ".txt"},
-	{test: "a long extension", disposition: quoted("foo." + repeated(300)), name: "." + repeated(254), key: repeated(254)},
+	{test: "N9 a long name with an extension", disposition: quoted(repeated(300) + ".txt"), name: repeated(251) + ".txt"},
+	{test: "N9 a long extension", disposition: quoted("foo." + repeated(300)), name: "." + repeated(254), key: repeated(254)},
 	{test: "a long name without an extension", disposition: quoted(repeated(300)), name: repeated(255)},
 	{test: "a long name behind a dot", disposition: quoted("." + repeated(300)), name: "." + repeated(254), key: repeated(254)},
 	{test: "a long name with a long extension", disposition: quoted(repeated(300) + "." + repeated(300)), name: "." + repeated(254), key: repeated(254)},
-	{test: "a long name of wide characters", disposition: quoted(strings.Repeat("字", 300) + ".txt"), name: strings.Repeat("字", 83) + ".txt"},
-	{test: "a name of 10,000 characters", disposition: quoted(repeated(10_000) + ".txt"), name: repeated(251) + ".txt"},
+	{test: "N9 a long name of wide characters", disposition: quoted(strings.Repeat("字", 300) + ".txt"), name: strings.Repeat("字", 83) + ".txt"},
+	{test: "N9 a name of 10,000 characters", disposition: quoted(repeated(10_000) + ".txt"), name: repeated(251) + ".txt"},
 
 	{test: "a tab", disposition: quoted("tab\tname.txt"), name: "tabname.txt"},
 	{test: "decomposed letters", disposition: quoted("cafe\u0301.txt"), name: "caf\u00e9.txt"},
 	{test: "an escaped quote", disposition: quoted(`q\"uote.txt`), name: `q"uote.txt`, key: "quote.txt"},
 	{test: "a percent-encoded quote", disposition: quoted(`q%22uote.txt`), name: `q"uote.txt`, key: "quote.txt"},
 	{test: "a character reference to a slash", disposition: quoted("a&#x2F;b.txt"), name: "b.txt"},
-	{test: "a repository's file", disposition: quoted(".git/config"), name: "config"},
+	{test: "N11 a repository's file", disposition: quoted(".git/config"), name: "config"},
 	{test: "an attribute of a page", disposition: quoted(`something<div onclick='alert(1)'>.jpg`), name: `something<div onclick='alert(1)'>.jpg`, key: "somethingdiv_onclickalert1.jpg"},
 }
 
@@ -175,7 +175,7 @@ func names(t *testing.T, s *suite) {
 		}
 		t.Run(fmt.Sprintf("%q", row.name), func(t *testing.T) { n.check(t, a) })
 	}
-	t.Run("names that differ in case are two", func(t *testing.T) {
+	t.Run("N10 names that differ in case are two", func(t *testing.T) {
 		a := s.app(t, options{file: core.FieldConfig{UploadTo: core.KeepName}})
 		for _, name := range []string{"A.txt", "a.txt"} {
 			newBody().upload("file", name, name).post(t, a).want(t, http.StatusCreated, 0)
@@ -184,7 +184,7 @@ func names(t *testing.T, s *suite) {
 			}
 		}
 	})
-	t.Run("a name in two normalization forms is one, and neither file is lost", func(t *testing.T) {
+	t.Run("N10 a name in two normalization forms is one, and neither file is lost", func(t *testing.T) {
 		a := s.app(t, options{file: core.FieldConfig{UploadTo: core.KeepName}})
 		for _, name := range []string{"caf\u00e9.txt", "cafe\u0301.txt"} {
 			newBody().upload("file", name, name).post(t, a).want(t, http.StatusCreated, 0)

@@ -46,8 +46,8 @@ func refusals(t *testing.T, s *suite) {
 		{"a refused client can send little of a large file", refusedClientsStop},
 		{"BeforeFile undoes the files before", beforeFileUndoes},
 		{"BeforeFile's plain error is the server's fault", beforeFileFails},
-		{"a guard refuses before the body is read", guardsComeFirst},
-		{"a client that asks first is told before it sends", clientsThatAsk},
+		{"U18 a guard refuses before the body is read", guardsComeFirst},
+		{"U18 a client that asks first is told before it sends", clientsThatAsk},
 		{"a second file for one is refused before it is sent", secondFiles},
 	} {
 		t.Run(c.name, func(t *testing.T) { t.Parallel(); c.run(t, s) })

@@ -77,7 +77,7 @@ func stack(t *testing.T, s *suite) { //nolint:funlen // a list of cases, each sh
 		a.unseen(t)
 		a.holds(t, 1)
 	})
-	t.Run("a check against forged requests ends them before anything is stored", func(t *testing.T) {
+	t.Run("U20 a check against forged requests ends them before anything is stored", func(t *testing.T) {
 		a := s.app(t, options{around: http.NewCrossOriginProtection().Handler})
 		contentType, text := newBody().upload("file", "a.txt", "x").done()
 		for site, status := range map[string]int{"cross-site": http.StatusForbidden, "same-site": http.StatusForbidden, "same-origin": http.StatusCreated} {

@@ -26,49 +26,49 @@ var brokenBodies = []struct {
 	status      int
 	kind        core.Kind
 }{
-	{"an empty body that does not end", "", func() string { return "--B" }, 400, core.ErrMalformed},
+	{"U1 an empty body that does not end", "", func() string { return "--B" }, 400, core.ErrMalformed},
 	{"plain text by its type", "text/plain", oneFile, 415, core.ErrType},
 	{"another multipart type", "multipart/mixed; boundary=B", oneFile, 415, core.ErrType},
 	{"a type that only starts alike", "multipart/form-datax; boundary=B", oneFile, 415, core.ErrType},
-	{"no boundary", "multipart/form-data", oneFile, 400, core.ErrMalformed},
-	{"an empty boundary", "multipart/form-data; boundary=", oneFile, 400, core.ErrMalformed},
-	{"an empty boundary in quotes", `multipart/form-data; boundary=""`, oneFile, 400, core.ErrMalformed},
-	{"a boundary beyond ASCII", "multipart/form-data; boundary=\u00e9", oneFile, 400, core.ErrMalformed},
-	{"a boundary of 71 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 71), oneFile, 400, core.ErrMalformed},
-	{"a boundary of 300 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 300), oneFile, 400, core.ErrMalformed},
-	{"two boundaries", "multipart/form-data; boundary=B; boundary=C", oneFile, 400, core.ErrMalformed},
+	{"U2 no boundary", "multipart/form-data", oneFile, 400, core.ErrMalformed},
+	{"U2 an empty boundary", "multipart/form-data; boundary=", oneFile, 400, core.ErrMalformed},
+	{"U2 an empty boundary in quotes", `multipart/form-data; boundary=""`, oneFile, 400, core.ErrMalformed},
+	{"U2 a boundary beyond ASCII", "multipart/form-data; boundary=\u00e9", oneFile, 400, core.ErrMalformed},
+	{"U2 a boundary of 71 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 71), oneFile, 400, core.ErrMalformed},
+	{"U2 a boundary of 300 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 300), oneFile, 400, core.ErrMalformed},
+	{"U2 two boundaries", "multipart/form-data; boundary=B; boundary=C", oneFile, 400, core.ErrMalformed},
 	{"an encoded boundary", "multipart/form-data; boundary*=UTF-8''B", oneFile, 400, core.ErrMalformed},
-	{"a boundary that ends in a space", `multipart/form-data; boundary="B "`, oneFile, 400, core.ErrMalformed},
-	{"another boundary than announced", "multipart/form-data; boundary=C", oneFile, 400, core.ErrMalformed},
+	{"U2 a boundary that ends in a space", `multipart/form-data; boundary="B "`, oneFile, 400, core.ErrMalformed},
+	{"U3 another boundary than announced", "multipart/form-data; boundary=C", oneFile, 400, core.ErrMalformed},
 
-	{"two dispositions", "", raw(fileDisposition + `Content-Disposition: form-data; name="other"`), 400, core.ErrMalformed},
-	{"a header without a colon", "", raw(fileDisposition + "X-No-Colon"), 400, core.ErrMalformed},
+	{"U4 two dispositions", "", raw(fileDisposition + `Content-Disposition: form-data; name="other"`), 400, core.ErrMalformed},
+	{"U6 a header without a colon", "", raw(fileDisposition + "X-No-Colon"), 400, core.ErrMalformed},
 	{"a space before the colon", "", raw(strings.Replace(fileDisposition, ":", " :", 1) + "X: y"), 400, core.ErrMalformed},
 	{"another disposition", "", raw(`Content-Disposition: attachment; name="file"; filename="a.txt"`), 400, core.ErrMalformed},
-	{"base64", "", raw(fileDisposition + "Content-Transfer-Encoding: base64"), 400, core.ErrMalformed},
-	{"base64 with megabytes of spaces", "", func() string {
+	{"U14 base64", "", raw(fileDisposition + "Content-Transfer-Encoding: base64"), 400, core.ErrMalformed},
+	{"U14 base64 with megabytes of spaces", "", func() string {
 		return part(fileDisposition+"Content-Transfer-Encoding: base64", strings.Repeat(" ", 2<<20)+"eA==") + "--B--"
 	}, 400, core.ErrMalformed},
-	{"quoted-printable", "", raw(fileDisposition + "Content-Transfer-Encoding: Quoted-Printable"), 400, core.ErrMalformed},
-	{"a field's name of 10,000 bytes", "", raw(`Content-Disposition: form-data; name="` + strings.Repeat("n", 10_000) + `"`), 400, core.ErrMalformed},
-	{"a field's name with a NUL", "", raw("Content-Disposition: form-data; name=\"a\x00b\""), 400, core.ErrMalformed},
-	{"an encoded field's name with a NUL", "", raw("Content-Disposition: form-data; name*=UTF-8''a%00b"), 400, core.ErrMalformed},
+	{"U14 quoted-printable", "", raw(fileDisposition + "Content-Transfer-Encoding: Quoted-Printable"), 400, core.ErrMalformed},
+	{"U5 a field's name of 10,000 bytes", "", raw(`Content-Disposition: form-data; name="` + strings.Repeat("n", 10_000) + `"`), 400, core.ErrMalformed},
+	{"U5 a field's name with a NUL", "", raw("Content-Disposition: form-data; name=\"a\x00b\""), 400, core.ErrMalformed},
+	{"U5 an encoded field's name with a NUL", "", raw("Content-Disposition: form-data; name*=UTF-8''a%00b"), 400, core.ErrMalformed},
 
-	{"10,001 headers", "", raw(fileDisposition + strings.Repeat("X: y\r\n", 10_001) + "X: y"), 413, core.ErrTooLarge},
-	{"a header of 11 MB", "", func() string { return part(fileDisposition+"X: "+strings.Repeat("y", 11<<20), "x") + "--B--" }, 413, core.ErrTooLarge},
-	{"a folded header of 11 MB", "", func() string { return part(fileDisposition+"X: y"+strings.Repeat("\r\n y", 11<<18), "x") + "--B--" }, 413, core.ErrTooLarge},
-	{"a header just over the limit", "", raw(fileDisposition + "X: " + strings.Repeat("y", 16<<10)), 413, core.ErrTooLarge},
-	{"a preamble of a megabyte", "", func() string { return strings.Repeat("p", 1<<20) + "\r\n" + oneFile() }, 400, core.ErrMalformed},
-	{"1,001 values", "", func() string { return strings.Repeat(titlePart, 1001) + "--B--" }, 413, core.ErrTooMany},
-	{"100,000 parts", "", func() string { return strings.Repeat(titlePart, 100_000) + "--B--" }, 413, core.ErrTooMany},
-	{"10,000 inputs without a file", "", func() string {
+	{"U6 10,001 headers", "", raw(fileDisposition + strings.Repeat("X: y\r\n", 10_001) + "X: y"), 413, core.ErrTooLarge},
+	{"U6 a header of 11 MB", "", func() string { return part(fileDisposition+"X: "+strings.Repeat("y", 11<<20), "x") + "--B--" }, 413, core.ErrTooLarge},
+	{"U6 a folded header of 11 MB", "", func() string { return part(fileDisposition+"X: y"+strings.Repeat("\r\n y", 11<<18), "x") + "--B--" }, 413, core.ErrTooLarge},
+	{"U6 a header just over the limit", "", raw(fileDisposition + "X: " + strings.Repeat("y", 16<<10)), 413, core.ErrTooLarge},
+	{"U3 a preamble of a megabyte", "", func() string { return strings.Repeat("p", 1<<20) + "\r\n" + oneFile() }, 400, core.ErrMalformed},
+	{"U7 1,001 values", "", func() string { return strings.Repeat(titlePart, 1001) + "--B--" }, 413, core.ErrTooMany},
+	{"U7 100,000 parts", "", func() string { return strings.Repeat(titlePart, 100_000) + "--B--" }, 413, core.ErrTooMany},
+	{"U7 10,000 inputs without a file", "", func() string {
 		return strings.Repeat(part(`Content-Disposition: form-data; name="file"; filename=""`, ""), 10_000) + "--B--"
 	}, 413, core.ErrTooMany},
-	{"10,000 parts without a name", "", func() string { return strings.Repeat("--B\r\nX: y\r\n\r\n\r\n", 10_000) + "--B--" }, 413, core.ErrTooMany},
-	{"a value of 11 MB", "", func() string {
+	{"U7 10,000 parts without a name", "", func() string { return strings.Repeat("--B\r\nX: y\r\n\r\n\r\n", 10_000) + "--B--" }, 413, core.ErrTooMany},
+	{"U10 a value of 11 MB", "", func() string {
 		return part(`Content-Disposition: form-data; name="title"`, strings.Repeat("x", 11<<20)) + "--B--"
 	}, 413, core.ErrTooLarge},
-	{"many values of 3 MiB together", "", func() string {
+	{"U10 many values of 3 MiB together", "", func() string {
 		return strings.Repeat(part(`Content-Disposition: form-data; name="title"`, strings.Repeat("x", 64<<10)), 48) + "--B--"
 	}, 413, core.ErrTooLarge},
 }
@@ -89,28 +89,28 @@ var soundBodies = []struct {
 	values      url.Values // beside it
 }{
 	{"an empty body", "", func() string { return "" }, "", nil},
-	{"a boundary in quotes with odd characters", `multipart/form-data; charset=utf-8; Boundary="B=_'()+,./:? B"`, func() string {
+	{"U2 a boundary in quotes with odd characters", `multipart/form-data; charset=utf-8; Boundary="B=_'()+,./:? B"`, func() string {
 		return strings.ReplaceAll(oneFile(), "--B", "--B=_'()+,./:? B")
 	}, "content", nil},
 	{"a final boundary alone", "", func() string { return "--B--" }, "", nil},
 	{"a final boundary and a line end", "", func() string { return "--B--\r\n" }, "", nil},
-	{"a preamble and an epilogue", "", func() string {
+	{"U3 a preamble and an epilogue", "", func() string {
 		return "This is a form.\r\n" + filePart("content") + "--B--\r\nand this its end\r\n--B\r\n"
 	}, "content", nil},
-	{"an epilogue of a megabyte", "", func() string { return oneFile() + "\r\n" + strings.Repeat("e", 1<<20) }, "content", nil},
-	{"line feeds alone", "", func() string { return strings.ReplaceAll(oneFile()+"\r\n", "\r\n", "\n") }, "content", nil},
+	{"U3 an epilogue of a megabyte", "", func() string { return oneFile() + "\r\n" + strings.Repeat("e", 1<<20) }, "content", nil},
+	{"U3 line feeds alone", "", func() string { return strings.ReplaceAll(oneFile()+"\r\n", "\r\n", "\n") }, "content", nil},
 	{"a part without a disposition", "", func() string { return part("X: y", "lost") + oneFile() }, "content", nil},
-	{"a part without a name", "", func() string { return part("Content-Disposition: form-data", "lost") + oneFile() }, "content", nil},
-	{"a part with an empty name", "", func() string { return part(`Content-Disposition: form-data; name=""`, "lost") + oneFile() }, "content", nil},
-	{"a length in a part's header that lies", "", func() string { return part(fileDisposition+"Content-Length: 3", "content") + "--B--" }, "content", nil},
+	{"U5 a part without a name", "", func() string { return part("Content-Disposition: form-data", "lost") + oneFile() }, "content", nil},
+	{"U5 a part with an empty name", "", func() string { return part(`Content-Disposition: form-data; name=""`, "lost") + oneFile() }, "content", nil},
+	{"U8 a length in a part's header that lies", "", func() string { return part(fileDisposition+"Content-Length: 3", "content") + "--B--" }, "content", nil},
 	{"a binary transfer encoding", "", func() string { return part(fileDisposition+"Content-Transfer-Encoding: binary", "content") + "--B--" }, "content", nil},
-	{"a boundary of 70 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 70), func() string {
+	{"U2 a boundary of 70 characters", "multipart/form-data; boundary=" + strings.Repeat("B", 70), func() string {
 		return strings.ReplaceAll(oneFile(), "--B", "--"+strings.Repeat("B", 70))
 	}, "content", nil},
-	{"content that looks like a boundary", "", func() string { return filePart("a--B--\r\n--b\r\n --B\r\n\r\n-B") + "--B--" }, "a--B--\r\n--b\r\n --B\r\n\r\n-B", nil},
+	{"U2 content that looks like a boundary", "", func() string { return filePart("a--B--\r\n--b\r\n --B\r\n\r\n-B") + "--B--" }, "a--B--\r\n--b\r\n --B\r\n\r\n-B", nil},
 	{"spaces behind a boundary", "", func() string { return strings.Replace(filePart("content"), "--B\r", "--B \t\r", 1) + "--B-- " }, "content", nil},
-	{"1,000 values", "", func() string { return strings.Repeat(titlePart, 1000) + "--B--" }, "", url.Values{"title": slices.Repeat([]string{"x"}, 1000)}},
-	{"names that look like paths", "", func() string {
+	{"U7 1,000 values", "", func() string { return strings.Repeat(titlePart, 1000) + "--B--" }, "", url.Values{"title": slices.Repeat([]string{"x"}, 1000)}},
+	{"U5 names that look like paths", "", func() string {
 		return strings.ReplaceAll(titlePart, "title", "a[]") + strings.ReplaceAll(titlePart, "title", "../x") + "--B--"
 	}, "", url.Values{"a[]": {"x"}, "../x": {"x"}}},
 	{"values of any bytes", "", func() string {
@@ -156,10 +156,10 @@ func structure(t *testing.T, s *suite) {
 		{"several files of a field keep their order", filesKeepTheirOrder},
 		{"an UploadTo sees the text sent before", uploadToSeesText},
 		{"an input whose name ends in a field's brings its files", nestedInputs},
-		{"a form that is compressed as a whole is refused", compressedForms},
+		{"U15 a form that is compressed as a whole is refused", compressedForms},
 		{"a request with two types is refused", twoContentTypes},
-		{"a form without a length is taken", formsWithoutLength},
-		{"a length that is none is refused", lengthsThatAreNone},
+		{"U9 a form without a length is taken", formsWithoutLength},
+		{"U9 a length that is none is refused", lengthsThatAreNone},
 		{"the query has no say in a field", queriesHaveNoSay},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.run(t, s) })

@@ -75,7 +75,7 @@ func transactions(t *testing.T, s *suite) {
 			}
 		})
 	}
-	t.Run("a handler that panics leaves nothing", func(t *testing.T) { panics(t, s) })
+	t.Run("U21 O2 a handler that panics leaves nothing", func(t *testing.T) { panics(t, s) })
 	t.Run("a long file goes too", func(t *testing.T) {
 		a := s.app(t, options{handler: func(*app, Call, *form) error { return core.ErrTaken }})
 		newBody().upload("file", "a.bin", strings.Repeat("x", 7<<20)).post(t, a).want(t, http.StatusConflict, core.ErrTaken)
