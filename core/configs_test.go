@@ -310,7 +310,7 @@ func TestSecretsInFilesOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestConfigurationsPrintNoSecret(t *testing.T) {
+func TestO10ConfigurationsPrintNoSecret(t *testing.T) {
 	t.Parallel()
 	configs := fromVariables(theServer("FILEFIELD_STORAGES", "default,media", "MINIO_SECRET_KEY", "hunter2-the-secret", "SECRET_KEY", "hunter2-the-signing-key"))
 	type holder struct{ configs Configs } // fmt asks no methods of what lies in unexported fields

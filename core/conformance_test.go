@@ -120,7 +120,7 @@ func TestTheZeroKeyNamesNothing(t *testing.T) {
 	wantKind(t, "copy to nothing", err, core.ErrName)
 }
 
-func TestDangerousNamesAreRefusedWithoutARequest(t *testing.T) {
+func TestK1DangerousNamesAreRefusedWithoutARequest(t *testing.T) {
 	t.Parallel()
 	recorder, store, bucket := recorded(t)
 	b := store.Bucket(bucket)
@@ -221,7 +221,7 @@ func TestAListingIsOneLevelDeep(t *testing.T) {
 	}
 }
 
-func TestAPrefixIsBytesAndNoPattern(t *testing.T) {
+func TestK4APrefixIsBytesAndNoPattern(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t)
 	b := store.Bucket(bucket)
@@ -404,7 +404,7 @@ type closeCounter struct {
 
 func (c *closeCounter) Close() error { c.closed++; return nil }
 
-func TestARefusalIsNoAbsence(t *testing.T) {
+func TestO7ARefusalIsNoAbsence(t *testing.T) {
 	t.Parallel()
 	recorder, store, bucket := recorded(t)
 	b, key := store.Bucket(bucket), mustKey(t, "a.txt")

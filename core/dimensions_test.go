@@ -99,7 +99,7 @@ func (e *endless) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestDimensionsReadsABoundedAmount(t *testing.T) {
+func TestC8DimensionsReadsABoundedAmount(t *testing.T) {
 	t.Parallel()
 	for typ, start := range map[string]string{
 		"image/jpeg": "\xff\xd8",

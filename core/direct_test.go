@@ -300,7 +300,7 @@ func TestWhatAClientAnnouncesIsHeldAgainstTheRules(t *testing.T) {
 	}
 }
 
-func TestAClientNeverNamesAKey(t *testing.T) {
+func TestK5AClientNeverNamesAKey(t *testing.T) {
 	t.Parallel()
 	for name, to := range map[string]core.UploadTo{"a name kept": core.KeepName, "one name for all": func(core.Naming) (string, error) { return "a/b.txt", nil }, "a random name": nil} {
 		d := newDirectly(t, func(c *core.FieldConfig) { c.UploadTo = to })

@@ -43,7 +43,7 @@ func TestContentDisposition(t *testing.T) {
 	}
 }
 
-func TestContentDispositionIsBounded(t *testing.T) {
+func TestN4ContentDispositionIsBounded(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		strings.Repeat("x", 10_000) + ".txt",

@@ -46,7 +46,7 @@ func operations(t *testing.T, field *core.Field) map[string]func() error {
 	}
 }
 
-func TestWhatIsWrongWithStorageIsSaid(t *testing.T) {
+func TestO7WhatIsWrongWithStorageIsSaid(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	bucket := s.Bucket(t)

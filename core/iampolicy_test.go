@@ -193,7 +193,7 @@ func lackedSettings(s *s3test.Server, action string) bool {
 	return action == "s3:PutBucketCors" && s.Engine == s3test.MinIO || action == "admin:SetBucketQuota"
 }
 
-func TestKeysOutsideAFieldsPrefixAreRefused(t *testing.T) {
+func TestK3KeysOutsideAFieldsPrefixAreRefused(t *testing.T) {
 	t.Parallel()
 	recorder, store, bucket := recorded(t)
 	field := store.Field(core.FieldConfig{Name: "file", Bucket: bucket, KeyPrefix: "files/"})

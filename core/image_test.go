@@ -74,7 +74,7 @@ func scansBomb(n int) []byte {
 	return append(bytes.Repeat([]byte("\xFF\xDA\x00\x08\x01\x01\x00\x00\x3F\x00ab"), n), 0xFF, 0xD9)
 }
 
-func TestImagesOutsideTheFieldsBoundsAreRefusedBeforeAnythingIsStored(t *testing.T) {
+func TestC8ImagesOutsideTheFieldsBoundsAreRefusedBeforeAnythingIsStored(t *testing.T) {
 	t.Parallel()
 	record, store, bucket := recorded(t)
 	only := func(more core.FieldConfig) core.FieldConfig { more.Accept = core.Images + " image/bmp"; return more }
@@ -129,7 +129,7 @@ func TestImagesOutsideTheFieldsBoundsAreRefusedBeforeAnythingIsStored(t *testing
 	}
 }
 
-func TestFramesBeyondTheFirstPartEndTheUploadAndLeaveNothing(t *testing.T) {
+func TestC8FramesBeyondTheFirstPartEndTheUploadAndLeaveNothing(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t)
 	field := store.Field(core.FieldConfig{Name: "image", Bucket: bucket, Accept: core.Images, MaxFrames: 3})

@@ -21,7 +21,7 @@ func linkToken(t testing.TB, link string) string {
 	return path.Base(path.Dir(u.Path))
 }
 
-func TestALinkLeadsToItsFileAndNothingElse(t *testing.T) {
+func TestK5ALinkLeadsToItsFileAndNothingElse(t *testing.T) {
 	t.Parallel()
 	clock := &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	store := storeAt(t, clock)
@@ -83,7 +83,7 @@ func TestALinkLeadsToItsFileAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestLinksThatWouldLeadNowhereAreRefused(t *testing.T) {
+func TestS8LinksThatWouldLeadNowhereAreRefused(t *testing.T) {
 	t.Parallel()
 	store := storeAt(t, &clock{time.Now()})
 	field := store.Field(core.FieldConfig{Name: "scan", Bucket: "scans", LinkBase: "/files"})

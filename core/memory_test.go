@@ -46,7 +46,7 @@ func waitFor(t *testing.T, m *memory, waiters int) {
 	}
 }
 
-func TestAHundredUploadsShareASmallMemory(t *testing.T) {
+func TestU13AHundredUploadsShareASmallMemory(t *testing.T) {
 	t.Parallel()
 	const uploads, parts, partChunks = 100, 4, int(5 * MiB / chunkSize)
 	m := newMemory(8*MiB, 0)

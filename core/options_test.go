@@ -258,7 +258,7 @@ func retention(t *testing.T, client *minio.Client, bucket string, o core.Object)
 	return info.Metadata.Get("X-Amz-Object-Lock-Mode"), until
 }
 
-func TestAVersionedBucketKeepsWhatWasReplaced(t *testing.T) {
+func TestO13AVersionedBucketKeepsWhatWasReplaced(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	store, bucket := openStore(t)

@@ -157,7 +157,7 @@ func everything(s *s3test.Server, name string) (config core.BucketConfig, lackin
 	return config, []core.Aspect{core.AspectAbortUploads, core.AspectEncryption, core.AspectLifecycle, core.AspectQuota}
 }
 
-func TestEveryAspectIsAppliedOnceAndThenLeftAlone(t *testing.T) {
+func TestO8EveryAspectIsAppliedOnceAndThenLeftAlone(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	recorder, name := s.Recorder(t), bucketNames(t, s, 1)[0]
@@ -515,7 +515,7 @@ func TestAConflictIsWaitedFor(t *testing.T) {
 	}
 }
 
-func TestANameThatBelongsToAnotherIsSaid(t *testing.T) {
+func TestO8ANameThatBelongsToAnotherIsSaid(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	recorder, name := s.Recorder(t), bucketNames(t, s, 1)[0]

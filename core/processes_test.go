@@ -59,7 +59,7 @@ func startAsProcess(declared string) int {
 	return 0
 }
 
-func TestEightProcessesStartAtOnce(t *testing.T) {
+func TestO8EightProcessesStartAtOnce(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	app := startedApp{Names: bucketNames(t, s, 4)}

@@ -35,7 +35,7 @@ func wantHidden(t *testing.T, how, text string) {
 
 var verbs = []string{"%v", "%+v", "%#v", "%s", "%q", "%+q", "%x", "%X", "% x", "%d", "%t", "%T", "%10.3s"}
 
-func TestNoWayOfPrintingShowsASecret(t *testing.T) {
+func TestO10NoWayOfPrintingShowsASecret(t *testing.T) {
 	t.Parallel()
 	config := core.Config{
 		Endpoint: "storage.example:9000", AccessKey: "access", SecretKey: theSecret, SigningKeys: []core.Secret{theSecret, theSecret + "2"},
@@ -102,7 +102,7 @@ func TestASecretSaysWhetherItIsThere(t *testing.T) {
 	}
 }
 
-func TestNoErrorAndNoLogLineShowsASecret(t *testing.T) {
+func TestO10NoErrorAndNoLogLineShowsASecret(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	bucket := s.Bucket(t)

@@ -102,7 +102,7 @@ func anonymous(t *testing.T, method, url string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-func TestPublicMeansThatAnyoneMayReadObjectsAndNoMore(t *testing.T) {
+func TestO9PublicMeansThatAnyoneMayReadObjectsAndNoMore(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	names := bucketNames(t, s, 2)

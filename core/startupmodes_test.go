@@ -222,7 +222,7 @@ func restricted(t *testing.T, s *s3test.Server, recorder *s3test.Recorder, actio
 	}
 }
 
-func TestAUserWhoMayNotCreateIsToldWhatIsMissing(t *testing.T) {
+func TestO8AUserWhoMayNotCreateIsToldWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	recorder, name := s.Recorder(t), bucketNames(t, s, 1)[0]

@@ -331,7 +331,7 @@ func TestManyMayWorkInOneTransaction(t *testing.T) {
 	wantLeft(t, bucket)
 }
 
-func TestARollbackAfterACancellation(t *testing.T) {
+func TestO2ARollbackAfterACancellation(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t)
 	request, cancel := context.WithCancel(t.Context())

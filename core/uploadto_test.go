@@ -121,7 +121,7 @@ func TestUploadToMayIgnoreDangerousClientNames(t *testing.T) {
 	}
 }
 
-func TestUploadToResultsAreChecked(t *testing.T) {
+func TestK1UploadToResultsAreChecked(t *testing.T) {
 	t.Parallel()
 	for name, made := range map[string]string{
 		"a step up":                "../x",
@@ -199,7 +199,7 @@ func TestStrftimePatternsAreChecked(t *testing.T) {
 	wantNameError(t, err, "path traversal")
 }
 
-func TestRandomNamesAreNotRepeated(t *testing.T) {
+func TestK6RandomNamesAreNotRepeated(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for range 100_000 {

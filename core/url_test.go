@@ -75,7 +75,7 @@ func mustURL(t *testing.T, b *core.Bucket, key core.Key, options core.URLOptions
 	return link
 }
 
-func TestURLsOfAwkwardKeysLeadToTheirObjects(t *testing.T) {
+func TestK4URLsOfAwkwardKeysLeadToTheirObjects(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	names := bucketNames(t, s, 2)
@@ -220,7 +220,7 @@ func TestAURLThatWasChangedIsRefused(t *testing.T) {
 	}
 }
 
-func TestADownloadHasTheNameThatWasAskedFor(t *testing.T) {
+func TestN4ADownloadHasTheNameThatWasAskedFor(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t)
 	b := store.Bucket(bucket)

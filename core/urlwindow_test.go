@@ -55,7 +55,7 @@ func storeAt(t testing.TB, c *clock, change ...func(*core.Config)) *core.Store {
 	return store
 }
 
-func TestAURLStaysTheSameForItsWindowAndKeepsItsPromise(t *testing.T) {
+func TestS10AURLStaysTheSameForItsWindowAndKeepsItsPromise(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name            string
@@ -134,7 +134,7 @@ func TestURLsOfManyObjectsDoNotChangeAtOnce(t *testing.T) {
 	}
 }
 
-func TestSubjectsHaveURLsOfTheirOwn(t *testing.T) {
+func TestS10SubjectsHaveURLsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	store := storeAt(t, &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)})
 	field := store.Field(core.FieldConfig{Name: "scan", Bucket: "scans", URLPerSubject: true})
@@ -172,7 +172,7 @@ func (p *provider) RetrieveWithCredContext(*credentials.CredContext) (credential
 func (p *provider) Retrieve() (credentials.Value, error) { return p.RetrieveWithCredContext(nil) }
 func (p *provider) IsExpired() bool                      { return p.ended() }
 
-func TestTemporaryCredentialsBoundAURL(t *testing.T) {
+func TestO12TemporaryCredentialsBoundAURL(t *testing.T) {
 	t.Parallel()
 	clock := &clock{time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	values, rotate := make(chan credentials.Value, 2), false

@@ -81,8 +81,8 @@ func steps(op string) []step {
 	}
 }
 
-// TestAKilledProcess is the crash matrix.
-func TestAKilledProcess(t *testing.T) {
+// TestO1AKilledProcess is the crash matrix.
+func TestO1AKilledProcess(t *testing.T) {
 	t.Parallel()
 	for _, kind := range dbtest.Kinds() {
 		for _, with := range []bool{true, false} {

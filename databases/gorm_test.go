@@ -205,7 +205,7 @@ type soft struct {
 	DeletedAt gorm.DeletedAt
 }
 
-func TestGORMKeepsTheFilesOfSoftDeletedRows(t *testing.T) {
+func TestO6GORMKeepsTheFilesOfSoftDeletedRows(t *testing.T) {
 	eachGORM(t, func(t *testing.T, ctx context.Context, db *gorm.DB, tb table, folder string) {
 		if err := db.AutoMigrate(&soft{}); err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func eachDatabase(t *testing.T, test func(t *testing.T, ctx context.Context, tb 
 	}
 }
 
-func TestAPanicRollsRowAndFilesBack(t *testing.T) {
+func TestO2APanicRollsRowAndFilesBack(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, ctx context.Context, tb table, folder string) {
 		p := tb.created(ctx, t, "before")
 		func() {
@@ -103,7 +103,7 @@ func TestBeginCommitAndRollbackByHand(t *testing.T) {
 	})
 }
 
-func TestARunInARunIsASavepoint(t *testing.T) {
+func TestO2ARunInARunIsASavepoint(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, ctx context.Context, tb table, folder string) {
 		outer, inner := profile{Name: "outer"}, profile{Name: "inner"}
 		tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
@@ -167,7 +167,7 @@ func TestARequestThatHasToRollBackFailsTheTransaction(t *testing.T) {
 	})
 }
 
-func TestAnObjectThatAnotherRowHasStays(t *testing.T) {
+func TestO4AnObjectThatAnotherRowHasStays(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, ctx context.Context, tb table, folder string) {
 		p := tb.created(ctx, t, "one")
 		other := profile{Name: "another", Avatar: p.Avatar}
@@ -189,7 +189,7 @@ func TestAnObjectThatAnotherRowHasStays(t *testing.T) {
 	})
 }
 
-func TestADeadlockIsTriedAgainAndLeavesNothing(t *testing.T) {
+func TestO2ADeadlockIsTriedAgainAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []dbtest.Kind{dbtest.PostgreSQL, dbtest.MariaDB} {
 		t.Run(string(kind), func(t *testing.T) {
@@ -345,7 +345,7 @@ func TestACommitWhoseAnswerIsLostLosesNoFile(t *testing.T) {
 	}
 }
 
-func TestAHundredReplaceOneFileAtATime(t *testing.T) {
+func TestO3AHundredReplaceOneFileAtATime(t *testing.T) {
 	const writers = 100
 	t.Parallel()
 	for _, kind := range dbtest.Kinds() {

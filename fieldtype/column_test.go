@@ -145,7 +145,7 @@ func TestADatabaseMayUseItsBufferAgain(t *testing.T) {
 	}
 }
 
-func TestAColumnThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
+func TestO14AColumnThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 1<<20)
 	for name, column := range map[string]any{
@@ -220,7 +220,7 @@ func TestAColumnThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
 	}
 }
 
-func TestAColumnOfOtherJSONIsNotReadAsAKey(t *testing.T) {
+func TestO14AColumnOfOtherJSONIsNotReadAsAKey(t *testing.T) {
 	t.Parallel()
 	for _, column := range []string{`[` + catDocument + `]`, `["a.png"]`, `[]`, `"a.png"`, `""`} {
 		f := fieldtype.Of[photo](cat(t, "photos"))
@@ -229,7 +229,7 @@ func TestAColumnOfOtherJSONIsNotReadAsAKey(t *testing.T) {
 	}
 }
 
-func TestAListThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
+func TestO14AListThatTheFieldCannotHaveWrittenIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, column := range map[string]string{
 		"null":                   `null`,

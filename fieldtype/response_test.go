@@ -110,7 +110,7 @@ func TestADownloadURLNamesTheFileAsItsSenderDid(t *testing.T) {
 	}
 }
 
-func TestAFileOfAnotherBucketIsNotShown(t *testing.T) {
+func TestO14AFileOfAnotherBucketIsNotShown(t *testing.T) {
 	t.Parallel()
 	f := fieldtype.Of[poster](cat(t, "photos")) // a private file under a public field
 	_, err := f.URL(t.Context())

@@ -148,7 +148,7 @@ func TestTheContentDecidesTypeExtensionAndHowBrowsersGetIt(t *testing.T) {
 	}
 }
 
-func TestADeclaredTypeIsNeverStored(t *testing.T) {
+func TestC7ADeclaredTypeIsNeverStored(t *testing.T) {
 	t.Parallel()
 	a := publicApp(t)
 	for _, declared := range []string{
@@ -164,7 +164,7 @@ func TestADeclaredTypeIsNeverStored(t *testing.T) {
 	}
 }
 
-func TestDangerousNamesStayInsideTheirHeader(t *testing.T) {
+func TestN3DangerousNamesStayInsideTheirHeader(t *testing.T) {
 	t.Parallel()
 	a := publicApp(t)
 	for raw, want := range map[string]string{

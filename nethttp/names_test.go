@@ -71,7 +71,7 @@ func TestARandomKeyTellsNothingOfTheName(t *testing.T) {
 	}
 }
 
-func TestAnUploadToCannotLeaveItsPlace(t *testing.T) {
+func TestK1AnUploadToCannotLeaveItsPlace(t *testing.T) {
 	t.Parallel()
 	a, recorder := recordedApp(t, appConfig{field: func(c *core.FieldConfig) {
 		c.UploadTo = func(n core.Naming) (string, error) { return n.Form.Get("key"), nil }

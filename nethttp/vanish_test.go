@@ -56,7 +56,7 @@ func (a *app) quiet(t *testing.T) {
 	}
 }
 
-func TestAClientThatVanishesLeavesNothing(t *testing.T) { //nolint:paralleltest // counts goroutines and temp files
+func TestU12AClientThatVanishesLeavesNothing(t *testing.T) { //nolint:paralleltest // counts goroutines and temp files
 	s3test.Start(t) // before TMPDIR changes for the app alone
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, share := range []float64{0.01, 0.5, 0.99} {

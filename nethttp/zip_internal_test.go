@@ -18,7 +18,7 @@ func zipNames(asked ...string) (used []string) {
 	return used
 }
 
-func TestNamesInAnArchiveAreSingleAndSafe(t *testing.T) {
+func TestC10NamesInAnArchiveAreSingleAndSafe(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("folder/", 300) + "a.txt"
 	for _, c := range []struct {

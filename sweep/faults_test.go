@@ -82,7 +82,7 @@ func (c *cutter) answer(client, server net.Conn) {
 	}
 }
 
-func TestAListingThatIsCutOffStopsTheRun(t *testing.T) {
+func TestO6AListingThatIsCutOffStopsTheRun(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	proxy := newCutter(t, s.Endpoint)
@@ -207,7 +207,7 @@ func TestStorageThatDoesNotAnswerStopsTheRun(t *testing.T) {
 	}
 }
 
-func TestAWrongBucketStopsTheRun(t *testing.T) {
+func TestO6AWrongBucketStopsTheRun(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	c := f.config(sweep.Delete)

@@ -100,10 +100,10 @@ func (l *load) sweeps(t *testing.T, c sweep.Config) (runs, touched int64) {
 	return runs, touched
 }
 
-// TestNoLiveObjectIsTouchedUnderLoad is what all the rest is for. The age is the
+// TestO5NoLiveObjectIsTouchedUnderLoad is what all the rest is for. The age is the
 // only thing that protects a file without its row, so it is a real one here, of a
 // few seconds.
-func TestNoLiveObjectIsTouchedUnderLoad(t *testing.T) {
+func TestO5NoLiveObjectIsTouchedUnderLoad(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name       string

@@ -46,8 +46,8 @@ func inUse() uint64 {
 	return samples[0].Value.Uint64() - samples[1].Value.Uint64()
 }
 
-// TestAMillionKeysFitInto64MiB measures the whole program, so nothing else may run.
-func TestAMillionKeysFitInto64MiB(t *testing.T) { //nolint:paralleltest // see above
+// TestO6AMillionKeysFitInto64MiB measures the whole program, so nothing else may run.
+func TestO6AMillionKeysFitInto64MiB(t *testing.T) { //nolint:paralleltest // see above
 	const n, orphans, missing = 1_000_000, 100, 100
 	s := s3test.Start(t)
 	store, err := core.Open(core.Config{

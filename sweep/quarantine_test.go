@@ -307,7 +307,7 @@ func TestOldIncompleteUploadsAreAborted(t *testing.T) {
 	}
 }
 
-func TestAVersionedBucketKeepsAMarkerAndTheReportSaysSo(t *testing.T) {
+func TestO13AVersionedBucketKeepsAMarkerAndTheReportSaysSo(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	client := f.server.Client(t)

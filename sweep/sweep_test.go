@@ -227,7 +227,7 @@ func TestDeleteRemovesOrphansAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestTheDatabaseIsReadAfterTheListing(t *testing.T) {
+func TestO5TheDatabaseIsReadAfterTheListing(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	f.save(t, "a.txt", "late.txt")
@@ -291,7 +291,7 @@ func TestAnObjectThatIsReplacedMeanwhileIsLetAlone(t *testing.T) {
 	}
 }
 
-func TestYoungObjectsAreLetAlone(t *testing.T) {
+func TestO5YoungObjectsAreLetAlone(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	f.save(t, "a.txt")
@@ -303,7 +303,7 @@ func TestYoungObjectsAreLetAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotTheAppsIsLetAlone(t *testing.T) {
+func TestO6WhatIsNotTheAppsIsLetAlone(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	f.save(t, "ours.txt", "kept.txt")
@@ -323,7 +323,7 @@ func TestWhatIsNotTheAppsIsLetAlone(t *testing.T) {
 	f.wantObjects(t, "when reports/ is owned", "files/kept.txt", "files/theirs.txt", "top.txt")
 }
 
-func TestSeveralSourcesAreUnited(t *testing.T) {
+func TestO6SeveralSourcesAreUnited(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	f.save(t, "a.txt", "b.txt", "c.txt")
@@ -336,7 +336,7 @@ func TestSeveralSourcesAreUnited(t *testing.T) {
 	f.wantObjects(t, "afterwards", "files/a.txt", "files/b.txt")
 }
 
-func TestACapStopsTheRunBeforeAnythingIsTouched(t *testing.T) {
+func TestO6ACapStopsTheRunBeforeAnythingIsTouched(t *testing.T) {
 	t.Parallel()
 	f := setUp(t)
 	f.save(t, "a.txt", "b.txt", "c.txt", "d.txt")
@@ -388,7 +388,7 @@ func TestTheDefaultShareSparesSmallBuckets(t *testing.T) {
 	wantKind(t, "12 of 13", err, core.ErrPrecondition)
 }
 
-func TestASourceThatFailsStopsTheRun(t *testing.T) {
+func TestO6ASourceThatFailsStopsTheRun(t *testing.T) {
 	t.Parallel()
 	down := errors.New("the database is down")
 	for name, source := range map[string]func(f *fixture) sweep.Source{

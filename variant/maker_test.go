@@ -155,7 +155,7 @@ func TestOrientationsAreAppliedToThePixel(t *testing.T) {
 	}
 }
 
-func TestNothingOfTheOriginalsMetadataIsInAVariant(t *testing.T) {
+func TestC11NothingOfTheOriginalsMetadataIsInAVariant(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t, direct)
 	field := photos(t, store, bucket, variant.New(standard), core.Variant{Name: "jpeg", Format: "image/jpeg"}, core.Variant{Name: "png", Format: "image/png"}, core.Variant{Name: "small", Width: 5})
