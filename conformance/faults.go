@@ -98,28 +98,20 @@ func clients(t *testing.T, s *suite) {
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
-	t.Run("U11 one that drips", func(t *testing.T) {
-		t.Parallel()
-		a := s.app(t, options{file: large, http: idle})
-		conn := a.sendPart(t, 16<<20, 0.5)
-		stop, stopped := make(chan struct{}), make(chan struct{})
-		go func() { // a byte now and then, each well within the time
-			defer close(stopped)
-			for {
-				select {
-				case <-stop:
-					return
-				case <-time.After(20 * time.Millisecond):
-					_, _ = conn.Write([]byte("x")) // the answer closes it
-				}
-			}
-		}()
-		res := answerOn(t, conn)
-		close(stop)
-		<-stopped
-		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
-		a.settles(t, 0)
-	})
+	for name, c := range map[string]struct {
+		limits nethttp.Limits
+		chunk  int // sent now and then, each well within the time
+	}{
+		"U11 one that drips":                        {idle.Limits, 1},
+		"U11 one that moves, for too long in all":   {nethttp.Limits{Total: 300 * time.Millisecond}, 16 << 10},
+		"U11 one that moves, where nothing is idle": {nethttp.Limits{Idle: -1, Total: 300 * time.Millisecond}, 16 << 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := s.app(t, options{file: large, http: nethttp.Config{Limits: c.limits}})
+			drips(t, a, make([]byte, c.chunk))
+		})
+	}
 	t.Run("U11 one that stalls in a text", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{http: idle})
@@ -132,6 +124,29 @@ func clients(t *testing.T, s *suite) {
 		a.settles(t, 0)
 	})
 	t.Run("U12 one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
+}
+
+// drips sends half a file, and then a chunk every 20 ms, until the app answers
+// that this takes too long.
+func drips(t *testing.T, a *app, chunk []byte) {
+	conn := a.sendPart(t, 16<<20, 0.5)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(20 * time.Millisecond):
+				_, _ = conn.Write(chunk) // the answer closes it
+			}
+		}
+	}()
+	res := answerOn(t, conn)
+	close(stop)
+	<-stopped
+	res.want(t, http.StatusRequestTimeout, core.ErrSlow)
+	a.settles(t, 0)
 }
 
 func gone(t *testing.T, s *suite) {

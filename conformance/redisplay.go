@@ -54,7 +54,7 @@ func redisplay(t *testing.T, s *suite) {
 		{"and a new file takes the kept one's place", keptAndReplaced},
 		{"its list of files is not sent twice", keptLists},
 		{"a kept token is good for one request", keptOnce},
-		{"a kept token is good for one request, of many at once", keptOnceAmongMany},
+		{"U19 a kept token is good for one request, of many at once", keptOnceAmongMany},
 		{"a kept token is good again after a failure", keptAfterFailure},
 		{"a kept file is for who sent it alone", keptForSubject},
 		{"a file nobody comes back for goes", abandoned},

@@ -15,23 +15,25 @@ import (
 const leastPerIdle = 16 * core.KiB
 
 // patientBody is a request's body within bounds of bytes and time. The time is
-// that for the next 16 KiB, not for the whole body, so that an upload over a slow
-// line goes on as long as it moves; and only waiting for the client counts, not
-// what the server itself does between two reads.
+// that for the next 16 KiB, so that an upload over a slow line goes on as long as
+// it moves, and a far longer one for the whole body. Only waiting for the client
+// counts, not what the server itself does between two reads.
 type patientBody struct {
-	body io.ReadCloser
-	conn deadliner // or nil
-	idle time.Duration
+	body  io.ReadCloser
+	conn  deadliner // or nil
+	idle  time.Duration
+	total time.Duration
 
 	waited time.Duration // for the bytes below
 	got    int64
+	all    time.Duration // waited for all bytes
 }
 
 // body bounds the request's body.
 func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
 	return &patientBody{
 		body: http.MaxBytesReader(innermost(w), r.Body, limit),
-		conn: deadlinesOf(w), idle: rc.limits.Idle,
+		conn: deadlinesOf(w), idle: rc.limits.Idle, total: rc.limits.Total,
 	}
 }
 
@@ -82,13 +84,16 @@ func under(w http.ResponseWriter) http.ResponseWriter {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	if b.idle <= 0 || b.conn == nil {
+	patience, bounded := b.patience()
+	if !bounded || b.conn == nil {
 		return b.body.Read(p)
 	}
 	start := time.Now()
-	_ = b.conn.SetReadDeadline(start.Add(b.idle - b.waited))
+	_ = b.conn.SetReadDeadline(start.Add(patience))
 	n, err := b.body.Read(p)
-	b.waited += time.Since(start)
+	waited := time.Since(start)
+	b.waited += waited
+	b.all += waited
 	if b.got += int64(n); b.got >= leastPerIdle {
 		b.waited, b.got = 0, 0
 	}
@@ -96,6 +101,18 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.done()
 	}
 	return n, err
+}
+
+// patience is how long the next read may take.
+func (b *patientBody) patience() (left time.Duration, bounded bool) {
+	switch {
+	case b.idle > 0 && b.total > 0:
+		return min(b.idle-b.waited, b.total-b.all), true
+	case b.total > 0:
+		return b.total - b.all, true
+	default:
+		return b.idle - b.waited, b.idle > 0
+	}
 }
 
 // Close ends the reading.
@@ -107,7 +124,7 @@ func (b *patientBody) Close() error {
 // done lifts the deadline. Left in place, it would end the request's context
 // while the handler works.
 func (b *patientBody) done() {
-	if b.idle > 0 && b.conn != nil {
+	if _, bounded := b.patience(); bounded && b.conn != nil {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 }

@@ -35,6 +35,11 @@ type Limits struct {
 	// needs a writer that has deadlines, or wraps one and shows it: under
 	// http.TimeoutHandler there is none.
 	Idle time.Duration
+	// Total is the longest time that all waiting for the client may take: with Idle
+	// alone, a client of 16 KiB every half minute would stay for weeks. What storage
+	// takes does not count. Default 24 h; negative for none. Like Idle, it needs a
+	// writer that has deadlines.
+	Total time.Duration
 }
 
 const (
@@ -43,6 +48,7 @@ const (
 	defaultTokens = 100
 	defaultHeader = 16 * core.KiB
 	defaultIdle   = 30 * time.Second
+	defaultTotal  = 24 * time.Hour
 	partOverhead  = core.KiB // a part's boundary and usual headers
 )
 
@@ -61,6 +67,7 @@ func (l Limits) forFields(fields []*core.Field) Limits {
 	setDefault(&l.Tokens, max(l.Files, defaultTokens))
 	setDefault(&l.Header, defaultHeader)
 	setDefault(&l.Idle, defaultIdle)
+	setDefault(&l.Total, defaultTotal)
 	setDefault(&l.Request, add(add(bytes, l.Text), mul(partOverhead, int64(l.parts()))))
 	return l
 }

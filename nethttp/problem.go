@@ -105,7 +105,7 @@ func errBody(r *http.Request, err error) error {
 	case errors.As(err, &large):
 		e.Kind, e.Detail = core.ErrTooLarge, "the request is larger than "+formatSize(large.Limit)
 	case timeout:
-		e.Kind, e.Detail = core.ErrSlow, "no data arrived for too long"
+		e.Kind, e.Detail = core.ErrSlow, "the client sent too slowly"
 	case r.Context().Err() != nil:
 		e.Kind = core.ErrCanceled
 	case core.KindOf(err) != 0:
