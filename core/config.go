@@ -51,7 +51,10 @@ type Config struct {
 	// Endpoint is the storage's host or host:port, without a scheme, as this
 	// process reaches it. Required. MINIO_ENDPOINT.
 	Endpoint string
-	// UseHTTPS makes this process talk TLS to Endpoint. MINIO_USE_HTTPS.
+	// UseHTTPS makes this process talk TLS to Endpoint. Without it, and unless
+	// Endpoint is this machine, Open logs a warning and Diagnose reports one: nothing
+	// is refused, since storage on a private network often has no certificate.
+	// MINIO_USE_HTTPS.
 	UseHTTPS bool
 	// AccessKey and SecretKey are the static credentials. Required unless
 	// Credentials or CredentialChain is set. MINIO_ACCESS_KEY, MINIO_SECRET_KEY.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -172,6 +173,9 @@ func (d *doctor) encrypted(at *url.URL, c *contact, err error, plainAtTLS bool) 
 	case !secure && err == nil && !isNear(at.Hostname(), c.addresses):
 		f.Status, f.Detail = FindingWarning, "traffic to "+at.Host+" is not encrypted, and leaves the private network"
 		f.Advice = "give the storage a certificate and turn UseHTTPS on"
+	case !secure && err == nil && !staysHere(at.Hostname(), c.addresses):
+		f.Status, f.Detail = FindingWarning, "traffic to "+at.Host+" is not encrypted: who is on that network can read files and signed requests, and change them"
+		f.Advice = "give the storage a certificate and turn UseHTTPS on, unless all who are on the network may do that"
 	case !secure:
 		return true
 	case isTLS(err):
@@ -218,6 +222,15 @@ func isNear(host string, addresses []string) bool {
 		}
 	}
 	return true
+}
+
+// staysHere says whether traffic does not leave this machine, as far as the
+// endpoint's name and addresses tell.
+func staysHere(host string, addresses []string) bool {
+	if len(addresses) == 0 {
+		return isLoopback(host)
+	}
+	return !slices.ContainsFunc(addresses, func(address string) bool { return !isLoopback(address) })
 }
 
 // internal looks at the way to the storage, its clock and its name.
@@ -349,11 +362,14 @@ func (d *doctor) external(ctx context.Context) {
 	d.found(f)
 }
 
+// isLoopback says whether an endpoint, or a host, is this machine by its name.
+// RFC 6761 keeps localhost and all below it for that.
 func isLoopback(endpoint string) bool {
 	host, _, err := net.SplitHostPort(endpoint)
 	if err != nil {
-		host = endpoint
+		host = strings.Trim(endpoint, "[]")
 	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }

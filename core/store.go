@@ -56,6 +56,10 @@ func Open(config Config) (*Store, error) {
 		c.Logger.Warn("no signing key is configured: file tokens end with this process and are refused by other instances",
 			"advice", "set SECRET_KEY to 32 or more random characters")
 	}
+	if !c.UseHTTPS && !isLoopback(c.Endpoint) {
+		c.Logger.Warn("storage is used over plain HTTP: who is on the network can read files and signed requests, and change them",
+			"endpoint", c.Endpoint, "advice", "set UseHTTPS (MINIO_USE_HTTPS), unless all who are on that network may do that")
+	}
 	s := &Store{
 		config: c, madeUp: len(config.SigningKeys) == 0, memory: newMemory(c.Memory, c.MemoryWait), decoding: make(chan struct{}, 1),
 		buckets: map[string]*Bucket{}, fields: map[string]*Field{},
