@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/url"
@@ -125,6 +126,15 @@ type Ticket struct {
 	// Expires is until when the signature can be used.
 	Expires time.Time `json:"expires"`
 }
+
+// Format writes how and until when, whatever the verb: the rest is for the client
+// that gets the ticket, who may send a file by it.
+func (t Ticket) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "Ticket(%s until %s)", t.Method, t.Expires.UTC().Format(time.RFC3339))
+}
+
+// LogValue is what Format writes. JSON, though, is the whole ticket.
+func (t Ticket) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(t)) }
 
 // directToken is what a token of a direct upload says beside the file.
 type directToken struct {

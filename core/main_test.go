@@ -11,5 +11,8 @@ func TestMain(m *testing.M) {
 	if declared := os.Getenv(startProcessVar); declared != "" {
 		os.Exit(startAsProcess(declared))
 	}
+	if name := os.Getenv(panicVar); name != "" {
+		os.Exit(endByPanic(name))
+	}
 	s3test.Main(m, s3test.NoGoroutines)
 }

@@ -85,7 +85,7 @@ type ObjectOptions struct {
 	StorageClass string
 	// Encryption is minio-go's SSE-S3, SSE-KMS or SSE-C. SSE-C needs TLS, and its
 	// objects have no URLs.
-	Encryption encrypt.ServerSide
+	Encryption encrypt.ServerSide `json:"-"`
 	// Retention locks the object until a time; LegalHold until it is lifted. Both
 	// need a bucket with object lock.
 	Retention Retention
@@ -101,6 +101,14 @@ type ObjectOptions struct {
 	// Progress, if set, is told from the uploading goroutine how many bytes of
 	// the content have been read so far. It must not block.
 	Progress func(read int64)
+}
+
+// Format writes what fmt's %+v would, whatever the verb, with the kind of an
+// encryption in place of its key.
+func (o ObjectOptions) Format(f fmt.State, _ rune) {
+	type fields ObjectOptions
+	o.Encryption = withoutKey(o.Encryption)
+	_, _ = fmt.Fprintf(f, "%+v", fields(o))
 }
 
 // faults lists what the storage or this library would not take.

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"strings"
@@ -35,7 +36,15 @@ type OpenOptions struct {
 	// VersionID asks for a version of a versioned bucket.
 	VersionID string
 	// Encryption carries the key of an object stored with SSE-C.
-	Encryption encrypt.ServerSide
+	Encryption encrypt.ServerSide `json:"-"`
+}
+
+// Format writes what fmt's %+v would, whatever the verb, with the kind of an
+// encryption in place of its key.
+func (o OpenOptions) Format(f fmt.State, _ rune) {
+	type fields OpenOptions
+	o.Encryption = withoutKey(o.Encryption)
+	_, _ = fmt.Fprintf(f, "%+v", fields(o))
 }
 
 func (o OpenOptions) request() (minio.GetObjectOptions, error) {

@@ -3,6 +3,9 @@ package core
 import (
 	"fmt"
 	"log/slog"
+	"net/http"
+
+	"github.com/minio/minio-go/v7/pkg/encrypt"
 )
 
 const redacted = "[redacted]"
@@ -34,3 +37,17 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(s.shown()), nil }
 
 // LogValue returns what String returns.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.shown()) }
+
+// encryptionKind is an encryption to print: minio-go's own value is the key.
+type encryptionKind encrypt.Type
+
+func withoutKey(e encrypt.ServerSide) encrypt.ServerSide {
+	if e == nil {
+		return nil
+	}
+	return encryptionKind(e.Type())
+}
+
+func (k encryptionKind) Type() encrypt.Type { return encrypt.Type(k) }
+func (encryptionKind) Marshal(http.Header)  {}
+func (k encryptionKind) String() string     { return string(k) }
