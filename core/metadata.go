@@ -34,9 +34,7 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 		case metaType:
 			o.Type = value
 		case metaSize:
-			w, h, _ := strings.Cut(value, "x")
-			o.Width, _ = strconv.Atoi(w)
-			o.Height, _ = strconv.Atoi(h)
+			o.Width, o.Height = readPixels(value)
 		case metaTurn:
 			if n, err := strconv.Atoi(value); err == nil && validOrientation(n) {
 				o.Orientation = n
@@ -60,6 +58,18 @@ func (b *Bucket) object(key Key, info minio.ObjectInfo) Object {
 		o.Name = key.Base()
 	}
 	return o
+}
+
+// readPixels reads the sides of an image, as 640x480, or none: anybody who can
+// write to the bucket can write anything there.
+func readPixels(text string) (width, height int) {
+	w, h, _ := strings.Cut(text, "x")
+	across, errAcross := strconv.ParseUint(w, 10, 32)
+	down, errDown := strconv.ParseUint(h, 10, 32)
+	if errAcross != nil || errDown != nil || across == 0 || down == 0 {
+		return 0, 0
+	}
+	return int(across), int(down)
 }
 
 // SavedHere says whether the object was written by this library, as what Stat
