@@ -134,7 +134,9 @@ func TestTornBodiesLeaveNothing(t *testing.T) {
 			}
 			return
 		}
-		if cut < ends {
+		if cut == 0 && reader.end == io.EOF {
+			files = nil // nothing at all, and properly ended, is a form without parts
+		} else if cut < ends {
 			rt.Fatalf("a body that ends after %d of %d bytes was taken", cut, len(body))
 		}
 		wantFiles(rt, field, values["file"], objects, files)
