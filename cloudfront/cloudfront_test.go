@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net/url"
 	"strings"
 	"testing"
@@ -155,6 +156,39 @@ func TestFaultsAreReportedAtOnceAndWithoutTheKey(t *testing.T) {
 		_, err := cloudfront.New(cloudfront.Config{PrivateKey: key})
 		if !errors.Is(err, core.ErrConfig) || !strings.Contains(err.Error(), "KeyPairID") || !strings.Contains(err.Error(), "PrivateKey") || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: the fault is %v", name, err)
+		}
+	}
+}
+
+func TestNoWayOfPrintingShowsThePrivateKey(t *testing.T) {
+	t.Parallel()
+	k := newKeys(t)
+	der := func(key any) []byte {
+		b, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for name, c := range map[string]struct {
+		key     any
+		private *big.Int
+	}{"RSA": {k.rsa, k.rsa.D}, "ECDSA": {k.ec, k.ec.D}} {
+		config := cloudfront.Config{KeyPairID: "KID", PrivateKey: pkcs8(t, c.key)}
+		signer, err := cloudfront.New(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := base64.StdEncoding.EncodeToString(der(c.key))
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%t"} {
+			for what, value := range map[string]any{
+				"a signer": signer, "its value": *signer, "a configuration": config, "a pointer to it": &config, "a struct that hides a signer": struct{ s *cloudfront.Signer }{signer},
+			} {
+				got := fmt.Sprintf(verb, value)
+				if strings.Contains(got, text[40:64]) || strings.Contains(got, c.private.String()) || strings.Contains(strings.ToLower(got), c.private.Text(16)) {
+					t.Errorf("%s: %s with %s shows the private key", name, what, verb)
+				}
+			}
 		}
 	}
 }

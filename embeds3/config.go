@@ -51,8 +51,9 @@ func (c Config) String() string {
 	return fmt.Sprintf("embeds3.Config{Dir: %q, Addr: %q, AccessKey: %q, Region: %q}", c.Dir, c.Addr, c.AccessKey, c.Region)
 }
 
-// GoString is String, so that %#v does not print the secret either.
-func (c Config) GoString() string { return c.String() }
+// Format writes what String returns, whatever the verb: others print the fields,
+// and so the secret.
+func (c Config) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(c.String())) }
 
 // LogValue describes the configuration to log/slog without its secret.
 func (c Config) LogValue() slog.Value {

@@ -133,8 +133,9 @@ func (s *Server) String() string {
 	return fmt.Sprintf("embeds3 at http://%s (access key %s, region %s)", s.endpoint, s.cfg.AccessKey, s.cfg.Region)
 }
 
-// GoString is String, so that %#v does not print the secret either.
-func (s *Server) GoString() string { return s.String() }
+// Format writes what String returns, whatever the verb: others print the fields,
+// and so the secret.
+func (s *Server) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
 // LogValue describes the server to log/slog without its secret.
 func (s *Server) LogValue() slog.Value {

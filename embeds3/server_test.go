@@ -248,10 +248,12 @@ func TestSecretIsNotPrinted(t *testing.T) {
 	s := start(t, cfg)
 	var logged bytes.Buffer
 	slog.New(slog.NewJSONHandler(&logged, nil)).Info("x", "server", s, "config", cfg)
-	for name, got := range map[string]string{
-		"%v": fmt.Sprintf("%v %v", s, cfg), "%+v": fmt.Sprintf("%+v %+v", s, cfg), "%#v": fmt.Sprintf("%#v %#v", s, cfg), "slog": logged.String(),
-	} {
-		if strings.Contains(got, secret) {
+	printed := map[string]string{"slog": logged.String()}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d", "%x", "%t"} {
+		printed[verb] = fmt.Sprintf(verb+" "+verb+" "+verb, s, cfg, &cfg)
+	}
+	for name, got := range printed {
+		if strings.Contains(got, secret) || strings.Contains(got, fmt.Sprintf("%x", secret)) {
 			t.Errorf("%s prints %q, want it without the secret", name, got)
 		}
 	}
