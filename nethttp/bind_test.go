@@ -374,6 +374,10 @@ func TestAListInAFormIsBounded(t *testing.T) {
 	if p := <-b.bound; len(p.Deep) != 2 || p.Deep[1].Title != "x" {
 		t.Errorf("bound %+v, want two elements with x in the second", p.Deep)
 	}
+	b.post(t, "application/x-www-form-urlencoded", strings.NewReader("deep.-1.Title=x&deep.0.Title=y")).want(t, http.StatusNoContent, 0)
+	if p := <-b.bound; len(p.Deep) != 1 || p.Deep[0].Title != "y" {
+		t.Errorf("bound %+v, want one element: there is none before the first", p.Deep)
+	}
 }
 
 func TestBindGoesThroughModelsThatPointAtEachOther(t *testing.T) {

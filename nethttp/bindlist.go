@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -92,15 +93,25 @@ func indirect(t reflect.Type) reflect.Type {
 }
 
 // firstOnly leaves the first of several values where t has a place for one, as
-// most binders do; gorilla/schema takes the last.
+// most binders do; gorilla/schema takes the last. Names of elements before a list's
+// first lead nowhere: gorilla/schema would panic.
 func firstOnly(t reflect.Type, sent url.Values) url.Values {
 	out := maps.Clone(sent)
 	for name, values := range sent {
+		if slices.ContainsFunc(strings.Split(name, "."), negative) {
+			delete(out, name)
+			continue
+		}
 		if len(values) > 1 && !takesSeveral(t, strings.Split(name, ".")) {
 			out[name] = values[:1]
 		}
 	}
 	return out
+}
+
+func negative(index string) bool {
+	n, err := strconv.Atoi(index)
+	return err == nil && n < 0
 }
 
 // takesSeveral says whether what a path of names leads to in t is a list.
