@@ -1,0 +1,450 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/s3test"
+)
+
+// span says how long a fault lasts.
+type span uint8
+
+const (
+	// once: the request that is hit, and none after it; the Store tries again.
+	once span = iota
+	// unaided: the same with a Store that tries nothing again.
+	unaided
+	// lasting: the request that is hit and all that follow, until the operation has
+	// ended.
+	lasting
+)
+
+func (s span) String() string { return [...]string{"once", "without another try", "from then on"}[s] }
+
+// attempts is how often the Store tries.
+const attempts = 2
+
+// pendingMark follows the key of an object that has the mark in a cell's state.
+const pendingMark = " (pending)"
+
+// seen is a request of an operation.
+type seen struct {
+	what string // method, path and query
+	hit  bool
+}
+
+// injector lets requests pass, but for those that the fault is to hit.
+type injector struct {
+	ordinary http.RoundTripper
+	fault    *fault
+	at       int // the first that is hit, from 1; 0: none
+	span     span
+
+	mu    sync.Mutex
+	seen  []seen
+	spent bool // the fault has happened once
+}
+
+func (in *injector) RoundTrip(r *http.Request) (*http.Response, error) {
+	in.mu.Lock()
+	n := len(in.seen) + 1
+	hit := in.fault != nil && (n == in.at || in.span == lasting && n > in.at) && (in.fault.hits == nil || in.fault.hits(r))
+	in.seen = append(in.seen, seen{r.Method + " " + r.URL.RequestURI(), hit})
+	in.spent = in.spent || hit
+	in.mu.Unlock()
+	if hit {
+		return in.fault.via(r, in.ordinary)
+	}
+	return in.ordinary.RoundTrip(r)
+}
+
+func (in *injector) requests() []seen {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return slices.Clone(in.seen)
+}
+
+// matrix is what all cells share.
+type matrix struct {
+	server   *s3test.Server
+	admin    *minio.Client
+	ordinary *http.Transport
+
+	mu      sync.Mutex
+	tally   map[string]map[string]int // by fault and outcome
+	cells   int
+	skipped int
+}
+
+// cell is one operation with one fault at one request.
+type cell struct {
+	*matrix
+	t       *testing.T
+	op      operation
+	prefix  string
+	bucket  string
+	in      *injector
+	field   *core.Field // its requests are hit
+	healthy *core.Field // the same one, whose requests are not
+
+	initial map[string]string
+	token   string
+	object  core.Object
+	kept    bool // a row has the object
+}
+
+// open returns the cell's field on a Store with that transport.
+func (m *matrix) open(t *testing.T, c *cell, way http.RoundTripper, tries int) *core.Field {
+	t.Helper()
+	store, err := core.Open(core.Config{
+		Endpoint: m.server.Endpoint, AccessKey: m.server.AccessKey, SecretKey: core.Secret(m.server.SecretKey), Region: m.server.Region,
+		SigningKeys: []core.Secret{"a key for tests, long enough"}, Transport: way, Attempts: tries,
+		// Long enough for a busy machine; only what stalls waits for it.
+		Timeout: 10 * time.Second, FinishTimeout: 10 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := c.op.field
+	config.Name, config.Bucket, config.KeyPrefix, config.MaxSize = "file", c.bucket, c.prefix, 20*core.MiB
+	field := store.Field(config)
+	if err := store.Faults(); err != nil {
+		t.Fatal(err)
+	}
+	return field
+}
+
+func (m *matrix) cell(t *testing.T, op operation, bucket, prefix string, in *injector) *cell {
+	t.Helper()
+	c := &cell{matrix: m, t: t, op: op, bucket: bucket, prefix: prefix, in: in}
+	in.ordinary = m.ordinary
+	tries := attempts
+	if in.span == unaided {
+		tries = 1
+	}
+	c.field, c.healthy = m.open(t, c, in, tries), m.open(t, c, m.ordinary, attempts)
+	for name, content := range op.stored {
+		if _, err := c.healthy.Save(t.Context(), core.Upload{Body: strings.NewReader(content), Name: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if op.begin != nil {
+		op.begin(c)
+	}
+	c.initial = c.state()
+	return c
+}
+
+func (c *cell) before() map[string]string { return maps.Clone(c.initial) }
+
+// state returns the contents of the cell's objects by key, with the mark of those
+// that have it.
+func (c *cell) state() map[string]string {
+	c.t.Helper()
+	state := map[string]string{}
+	for o := range c.admin.ListObjectsIter(c.t.Context(), c.bucket, minio.ListObjectsOptions{Prefix: c.prefix + "/", Recursive: true}) {
+		if o.Err != nil {
+			c.t.Fatal(o.Err)
+		}
+		key := o.Key
+		tags, err := c.admin.GetObjectTagging(c.t.Context(), c.bucket, o.Key, minio.GetObjectTaggingOptions{})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if core.IsPending(tags.ToMap()) && !strings.Contains(key, ".filefield-claim-") {
+			key += pendingMark
+		}
+		object, err := c.admin.GetObject(c.t.Context(), c.bucket, o.Key, minio.GetObjectOptions{})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		content, err := io.ReadAll(object)
+		_ = object.Close()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		state[key] = string(content)
+	}
+	return state
+}
+
+// uploads returns the cell's multipart uploads that are open.
+func (c *cell) uploads() (open []string) {
+	c.t.Helper()
+	for u, err := range c.healthy.Bucket().IncompleteUploads(c.t.Context()) {
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if strings.HasPrefix(u.Key.String(), c.prefix+"/") {
+			open = append(open, u.Key.String())
+		}
+	}
+	return open
+}
+
+func short(state map[string]string) string {
+	var lines []string
+	for key, content := range state {
+		lines = append(lines, fmt.Sprintf("%s: %d bytes %.20q", key, len(content), content))
+	}
+	slices.Sort(lines)
+	return "[" + strings.Join(lines, "; ") + "]"
+}
+
+// TestFaults is the matrix: each operation, with each fault at each of its requests.
+func TestFaults(t *testing.T) {
+	s := s3test.Start(t)
+	m := &matrix{server: s, admin: s.Client(t), ordinary: dialling(t, nil), tally: map[string]map[string]int{}}
+	m.ordinary.DisableKeepAlives, m.ordinary.MaxIdleConnsPerHost = false, 64
+	faults := allFaults(t, s)
+	t.Run("operations", func(t *testing.T) {
+		for _, op := range operations() {
+			t.Run(op.name, func(t *testing.T) {
+				t.Parallel()
+				m.operation(t, op, faults)
+			})
+		}
+	})
+	m.report(t, faults)
+}
+
+// operation counts the operation's requests and then breaks each of them. What
+// stalls waits for most of its time, all at once; the rest is worked on.
+func (m *matrix) operation(t *testing.T, op operation, faults []fault) {
+	bucket := m.server.Bucket(t)
+	plain := m.cell(t, op, bucket, "plain", &injector{})
+	if err := op.run(t.Context(), plain); err != nil {
+		t.Fatalf("without a fault: %v", err)
+	}
+	if got, want := plain.state(), op.leaves(plain); !maps.Equal(got, want) {
+		t.Fatalf("without a fault the bucket holds %s, want %s", short(got), short(want))
+	}
+	requests := len(plain.in.requests())
+	working := make(chan struct{}, 2)
+	var all sync.WaitGroup
+	defer all.Wait()
+	for i := range faults {
+		for _, span := range []span{once, unaided, lasting} {
+			f := &faults[i]
+			if span != once && (f.kinds == nil || span == unaided && !f.again) {
+				continue // the same as once
+			}
+			for at := 1; at <= requests; at++ {
+				name := fmt.Sprintf("%s at request %d %s", f.name, at, span)
+				prefix := fmt.Sprintf("c%d-%d-%d", i, span, at)
+				run := func() {
+					t.Run(name, func(t *testing.T) {
+						m.one(t, op, bucket, prefix, requests, &injector{fault: f, at: at, span: span})
+					})
+				}
+				if f.stalls {
+					all.Go(run)
+					continue
+				}
+				working <- struct{}{}
+				all.Go(func() { defer func() { <-working }(); run() })
+			}
+		}
+	}
+}
+
+// one runs a cell and holds it against the rules.
+func (m *matrix) one(t *testing.T, op operation, bucket, prefix string, requests int, in *injector) {
+	c := m.cell(t, op, bucket, prefix, in)
+	err := op.run(t.Context(), c)
+	if !in.spent {
+		m.mu.Lock()
+		m.skipped++
+		m.mu.Unlock()
+		return
+	}
+	c.checkError(err)
+	c.checkRequests(requests)
+	outcome := c.checkState(err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.cells++
+	if m.tally[in.fault.name] == nil {
+		m.tally[in.fault.name] = map[string]int{}
+	}
+	m.tally[in.fault.name][outcome]++
+	if t.Failed() {
+		for _, r := range in.requests() {
+			t.Logf("%v %s", map[bool]string{true: "hit ", false: "    "}[r.hit], r.what)
+		}
+		t.Logf("the error is %v", err)
+	}
+}
+
+// checkError: what is reported is the fault, and never something else.
+func (c *cell) checkError(err error) {
+	c.t.Helper()
+	f := c.in.fault
+	for _, never := range []core.Kind{core.ErrNotFound, core.ErrTaken, core.ErrPrecondition, core.ErrBucketMissing, core.ErrToken, core.ErrCanceled} {
+		if errors.Is(err, never) {
+			c.t.Errorf("the fault is reported as %q: %v", never, err)
+		}
+	}
+	switch {
+	case err == nil:
+	case f.kinds == nil:
+		c.t.Errorf("the error is %v, want none", err)
+	case f.again && c.in.span == once && !c.unrepeated():
+		c.t.Errorf("another try would have helped, and the error is %v", err)
+	case !errors.Is(err, errServed) && !slices.ContainsFunc(f.kinds, func(k core.Kind) bool { return errors.Is(err, k) }):
+		if f.name == "403" || f.hits == nil || !errors.Is(err, core.ErrDenied) {
+			c.t.Errorf("the error is %v (%s), want %v", err, core.KindOf(err).Code(), f.kinds)
+		}
+	}
+}
+
+// unrepeated says whether the request that was hit is one that is not repeated.
+func (c *cell) unrepeated() bool {
+	for _, r := range c.in.requests() {
+		if r.hit {
+			return c.op.once != nil && c.op.once(r)
+		}
+	}
+	return false
+}
+
+// checkRequests: tries are counted, and none follows where it cannot help.
+func (c *cell) checkRequests(requests int) {
+	c.t.Helper()
+	all := c.in.requests()
+	f := c.in.fault
+	most := 1
+	if f.again && c.in.span != unaided {
+		most = attempts
+	}
+	row, last := 0, ""
+	for _, r := range all {
+		switch {
+		case !r.hit:
+			row = 0
+		case r.what == last:
+			row++
+		default:
+			row = 1
+		}
+		last = r.what
+		if row > 2*most { // the operation's own, and its clean-up's
+			c.t.Errorf("%s was tried %d times in a row, want %d at most", r.what, row, most)
+		}
+	}
+	// Each request may be repeated, and cleaning up takes a few.
+	if bound := requests*attempts + 6*attempts; len(all) > bound {
+		c.t.Errorf("%d requests were made, want %d at most", len(all), bound)
+	}
+}
+
+// checkState: all is as before or as after, and nothing else is there; where
+// storage stayed away, what is there besides is the sweep's.
+func (c *cell) checkState(err error) (outcome string) {
+	c.t.Helper()
+	got, open := c.state(), c.uploads()
+	if err == nil || c.kept {
+		outcome = "survived"
+		if err != nil {
+			outcome = "told, and done"
+		}
+		want := c.op.leaves(c)
+		c.checkExactly(got, want, open, err != nil || c.in.span == lasting)
+		return outcome
+	}
+	if len(open) == 0 && maps.Equal(got, c.initial) {
+		return "told, and undone"
+	}
+	return c.checkSwept(got, open)
+}
+
+func (c *cell) checkExactly(got, want map[string]string, open []string, swept bool) {
+	c.t.Helper()
+	if maps.Equal(got, want) && (len(open) == 0) {
+		return
+	}
+	if swept {
+		for key, content := range want {
+			if have, ok := got[key]; !ok || have != content {
+				c.t.Errorf("%s has been lost or changed; there is %s", key, short(got))
+			}
+		}
+		c.checkGone(want)
+		return
+	}
+	c.t.Errorf("the bucket holds %s and the open uploads %q, want %s and none", short(got), open, short(want))
+}
+
+// checkSwept is for an operation that failed and left something.
+func (c *cell) checkSwept(got map[string]string, open []string) string {
+	c.t.Helper()
+	if !c.op.final && c.in.span != lasting && !c.in.fault.stalls {
+		c.t.Errorf("left behind: objects %s and uploads %q, want %s and none", short(got), open, short(c.initial))
+	}
+	rows := map[string]string{}
+	for key, content := range c.initial {
+		if strings.HasSuffix(key, pendingMark) {
+			continue // nobody has it yet
+		}
+		have, there := got[key]
+		switch {
+		case there && (have == content || c.op.final && have == c.op.leaves(c)[key]):
+			rows[key] = have
+		case c.op.final && !there && !maps.Equal(c.op.leaves(c), c.initial) && c.op.leaves(c)[key] == "":
+		default:
+			c.t.Errorf("%s has been lost or changed; there is %s", key, short(got))
+		}
+	}
+	if maps.Equal(rows, got) && len(open) == 0 {
+		return "told, and done"
+	}
+	c.checkGone(rows)
+	return "told, and left to the sweep"
+}
+
+// checkGone sweeps, and wants the rows' objects alone to be left.
+func (c *cell) checkGone(rows map[string]string) {
+	c.t.Helper()
+	if err := c.sweep(c.t.Context(), c.healthy, slices.Collect(maps.Keys(rows))...); err != nil {
+		c.t.Errorf("the sweep: %v", err)
+	}
+	if got, open := c.state(), c.uploads(); !maps.Equal(got, rows) || len(open) > 0 {
+		c.t.Errorf("after the sweep there are %s and the uploads %q, want %s and none", short(got), open, short(rows))
+	}
+}
+
+// report prints the figures of docs/reliability.md.
+func (m *matrix) report(t *testing.T, faults []fault) {
+	outcomes := []string{"survived", "told, and undone", "told, and done", "told, and left to the sweep"}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d cells on %s\n| fault | %s |\n|---|--:|--:|--:|--:|\n", m.cells, m.server.Engine, strings.Join(outcomes, " | "))
+	total := map[string]int{}
+	for _, f := range faults {
+		fmt.Fprintf(&b, "| %s |", f.name)
+		for _, o := range outcomes {
+			fmt.Fprintf(&b, " %d |", m.tally[f.name][o])
+			total[o] += m.tally[f.name][o]
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "| all |")
+	for _, o := range outcomes {
+		fmt.Fprintf(&b, " %d |", total[o])
+	}
+	t.Log(b.String())
+	if m.cells == 0 {
+		t.Error("no fault has happened")
+	}
+}
