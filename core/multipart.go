@@ -330,11 +330,12 @@ func (m *multipart) complete(ctx context.Context) error {
 	return u.store.retry(ctx, u.at("complete upload", m.key), u.store.config.FinishTimeout, func(ctx context.Context, _ *watchdog, tries int) error {
 		info, err := u.store.internal.CompleteMultipartUpload(ctx, u.bucket.name, m.key.String(), m.id, parts, options)
 		if tries > 0 && (isPrecondition(err) || isUploadGone(err)) {
-			own, ours, _ := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
+			own, ours, lookUp := u.bucket.written(ctx, m.key, u.id, u.in.Options.Encryption)
 			if ours && own.Size == u.object.Size { // not the reserved place
 				u.stored(own.ETag, own.VersionID)
 				return nil // the answer to an earlier try was lost, not the object
 			}
+			err = orUnknown(err, lookUp)
 		}
 		u.stored(info.ETag, info.VersionID)
 		return err
@@ -384,7 +385,7 @@ func (m *multipart) abortUnknown(ctx context.Context, why error) {
 		since = own.LastModified.Truncate(time.Second)
 	}
 	var open minio.ListMultipartUploadsResult
-	err := u.store.request(ctx, u.at("list uploads", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog) (err error) {
+	err := u.store.retry(ctx, u.at("list uploads", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
 		open, err = u.store.internal.ListMultipartUploads(ctx, u.bucket.name, m.key.String(), "", "", "", 100)
 		return err
 	})

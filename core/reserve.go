@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 )
@@ -24,10 +25,12 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, with ObjectOpt
 		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
-			if own, ours, _ := b.written(ctx, key, id, with.Encryption); ours {
+			own, ours, lookUp := b.written(ctx, key, id, with.Encryption)
+			if ours {
 				etag = own.ETag
 				return nil
 			}
+			err = orUnknown(err, lookUp)
 		}
 		return err
 	})
@@ -36,13 +39,13 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, with ObjectOpt
 
 // written returns the object at key if the upload id wrote it: how a success
 // whose answer was lost is told from another's object. An error means that
-// storage could not be asked.
+// storage could not be asked, however often that was tried.
 func (b *Bucket) written(ctx context.Context, key Key, id string, encryption encrypt.ServerSide) (info minio.ObjectInfo, ours bool, err error) {
 	request, err := OpenOptions{Encryption: encryption}.request()
 	if err != nil {
 		return minio.ObjectInfo{}, false, err
 	}
-	err = b.store.request(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog) (err error) {
+	err = b.store.attempt(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
 		info, err = b.store.internal.StatObject(ctx, b.name, key.String(), request)
 		return err
 	})
@@ -58,6 +61,17 @@ func (b *Bucket) written(ctx context.Context, key Key, id string, encryption enc
 		}
 	}
 	return minio.ObjectInfo{}, false, nil
+}
+
+// orUnknown is the error of a write that was refused because something has its key,
+// when the question what that is was answered with lookUp. Where it was not
+// answered the object may be this write's own: to go on as if it were another's
+// would store the file a second time, under another name.
+func orUnknown(refused, lookUp error) error {
+	if lookUp == nil {
+		return refused
+	}
+	return backoff.Permanent(lookUp) // it had tries of its own
 }
 
 func isPrecondition(err error) bool {

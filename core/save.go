@@ -323,10 +323,12 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 		defer reader.release()
 		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)
 		if tries > 0 && isPrecondition(err) {
-			if own, ours, _ := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption); ours {
+			own, ours, lookUp := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption)
+			if ours {
 				u.stored(own.ETag, own.VersionID)
 				return nil // the answer to an earlier try was lost, not the object
 			}
+			err = orUnknown(err, lookUp)
 		}
 		u.stored(info.ETag, info.VersionID)
 		return err
