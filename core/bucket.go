@@ -90,7 +90,7 @@ func (b *Bucket) explain(ctx context.Context, key Key, err error, request minio.
 		return err
 	}
 	_ = request.SetRange(0, 0)
-	why := b.store.request(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog) error {
+	why := b.store.attempt(ctx, b.at("stat", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
 		body, _, _, err := b.store.internal.GetObject(ctx, b.name, key.String(), request)
 		if err == nil {
 			_ = body.Close()

@@ -94,27 +94,68 @@ func (b *Bucket) WalkFrom(ctx context.Context, options WalkOptions) iter.Seq2[Ob
 	}
 }
 
+// walk yields what a listing has. A page is asked for again where that may help.
 func (b *Bucket) walk(ctx context.Context, options minio.ListObjectsOptions) iter.Seq2[minio.ObjectInfo, error] {
 	at := Error{Op: "list", Bucket: b.name, Key: options.Prefix}
 	options.FetchOwner = new(bool) // nobody asks for it, and it is a third of the answer
 	return func(yield func(minio.ObjectInfo, error) bool) {
-		ctx, dog := watch(ctx, b.store.patience())
-		defer dog.stop()
-		list := b.store.internal.ListObjectsIter(ctx, b.name, options)
-		for info := range list {
-			if info.Err != nil {
-				yield(info, b.store.mapError(ctx, at, info.Err))
+		l := listing{bucket: b, at: at, options: options, last: options.StartAfter, yield: yield}
+		for !l.ended {
+			err := b.store.again(ctx, at, func(int) error {
+				moved, err := l.pages(ctx)
+				if moved && err != nil && retryable(err) {
+					return nil // the next page has tries of its own
+				}
+				return err
+			})
+			if err != nil {
+				yield(minio.ObjectInfo{}, err)
 				return
 			}
-			dog.pause()
-			if !yield(info, nil) {
-				return
-			}
-			dog.moved()
-		}
-		// The iterator ends silently when its context does.
-		if cause := context.Cause(ctx); cause != nil {
-			yield(minio.ObjectInfo{}, b.store.mapError(ctx, at, cause))
 		}
 	}
+}
+
+// listing is a walk under way.
+type listing struct {
+	bucket  *Bucket
+	at      Error
+	options minio.ListObjectsOptions
+	yield   func(minio.ObjectInfo, error) bool
+
+	// last is the greatest key or common prefix so far. What comes after it is
+	// missing when a page fails: one is read as a whole before its first entry is
+	// yielded.
+	last  string
+	ended bool // there is no more, or no more is wanted
+}
+
+// pages yields what comes after last until a page fails, and says whether there
+// was any.
+func (l *listing) pages(ctx context.Context) (moved bool, err error) {
+	store, begin := l.bucket.store, l.last
+	ctx, dog := watch(ctx, store.patience())
+	defer dog.stop()
+	l.options.StartAfter = begin
+	for info := range store.internal.ListObjectsIter(ctx, l.bucket.name, l.options) {
+		if info.Err != nil {
+			return moved, store.mapError(ctx, l.at, info.Err)
+		}
+		if info.Key <= begin {
+			continue // a common prefix, by which some servers begin again
+		}
+		dog.pause()
+		moved, l.last = true, max(l.last, info.Key)
+		if !l.yield(info, nil) {
+			l.ended = true
+			return moved, nil
+		}
+		dog.moved()
+	}
+	// The iterator ends silently when its context does.
+	if cause := context.Cause(ctx); cause != nil {
+		return moved, store.mapError(ctx, l.at, cause)
+	}
+	l.ended = true
+	return moved, nil
 }

@@ -78,8 +78,10 @@ func (o OpenOptions) request() (minio.GetObjectOptions, error) {
 	return r, errors.Join(errs...)
 }
 
-// Open reads an object, whole or a range, in one request. A missing object is
-// ErrNotFound at once, not at the first Read. The File must be closed.
+// Open reads an object, whole or a range, in one request, which is repeated where
+// that may help until it is answered; a content that breaks off later is an error
+// of Read. A missing object is ErrNotFound at once, not at the first Read. The File
+// must be closed.
 func (b *Bucket) Open(ctx context.Context, key Key, options OpenOptions) (*File, error) {
 	if key.IsZero() {
 		return nil, errNoKey("open", b.name)
@@ -88,6 +90,16 @@ func (b *Bucket) Open(ctx context.Context, key Key, options OpenOptions) (*File,
 	if err != nil {
 		return nil, &Error{Kind: ErrRange, Op: "open", Bucket: b.name, Key: key.String(), Err: err}
 	}
+	var f *File
+	err = b.store.again(ctx, b.at("open", key), func(int) (err error) {
+		f, err = b.open(ctx, key, request)
+		return err
+	})
+	return f, err
+}
+
+// open makes the request of Open once.
+func (b *Bucket) open(ctx context.Context, key Key, request minio.GetObjectOptions) (*File, error) {
 	// The watchdog outlives this call: it guards the body until Close.
 	guarded, dog := watch(ctx, b.store.patience())
 	body, info, header, err := b.store.internal.GetObject(guarded, b.name, key.String(), request)

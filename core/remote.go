@@ -55,9 +55,18 @@ func (s *Store) retry(ctx context.Context, at Error, limit time.Duration, call f
 }
 
 func (s *Store) attempt(ctx context.Context, at Error, limit time.Duration, call func(ctx context.Context, dog *watchdog, tries int) error) error {
+	return s.again(ctx, at, func(tries int) error {
+		return s.request(ctx, at, limit, func(ctx context.Context, dog *watchdog) error { return call(ctx, dog, tries) })
+	})
+}
+
+// again makes a try, which maps its own errors, as often as is safe and may help.
+// The number of earlier ones is handed to it. An error in backoff.Permanent is the
+// last.
+func (s *Store) again(ctx context.Context, at Error, try func(tries int) error) error {
 	tries, reachedOnce := 0, false
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := s.request(ctx, at, limit, func(ctx context.Context, dog *watchdog) error { return call(ctx, dog, tries) })
+		err := try(tries)
 		tries++
 		reachedOnce = reachedOnce || (err != nil && reached(err))
 		if err != nil && !retryable(err) {
