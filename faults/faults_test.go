@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 
 	"github.com/Shopify/toxiproxy/v2"
 	"github.com/rs/zerolog"
@@ -30,6 +31,8 @@ type fault struct {
 	again bool
 	// stalls says that only the Store's time limit ends it.
 	stalls bool
+	// midway says that it breaks off a content, of which some has been read.
+	midway bool
 	// hits says which requests it can happen to. nil: all.
 	hits func(*http.Request) bool
 	// via is the way a request takes that it happens to. ordinary is the others'.
@@ -43,6 +46,8 @@ func allFaults(t *testing.T, s *s3test.Server) []fault {
 	wire := func(name string, toxics ...string) fault {
 		return fault{name: name, kinds: down, again: true, via: through(toxicWay(t, s, toxics...))}
 	}
+	some := func(hits func(*http.Request) bool, f fault) fault { f.hits = hits; return f }
+	midway := func(f fault) fault { f.midway = true; return f }
 	harmless := func(f fault) fault { f.kinds = nil; return f }
 	stalling := func(f fault) fault { f.again, f.stalls = false, true; return f }
 	return []fault{
@@ -50,9 +55,10 @@ func allFaults(t *testing.T, s *s3test.Server) []fault {
 		harmless(wire("a slow request", `{"type":"bandwidth","stream":"upstream","attributes":{"rate":20000}}`)),
 		harmless(wire("a slow answer", `{"type":"bandwidth","stream":"downstream","attributes":{"rate":20}}`)),
 		wire("a request cut in its head", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":100}}`),
-		wire("a request cut in its body", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":1000}}`),
+		some(withContent, wire("a request cut in its body", `{"type":"limit_data","stream":"upstream","attributes":{"bytes":3000}}`)),
 		wire("an answer cut in its head", `{"type":"limit_data","stream":"downstream","attributes":{"bytes":60}}`),
-		wire("an answer cut in its body", `{"type":"limit_data","stream":"downstream","attributes":{"bytes":600}}`),
+		{name: "an answer cut in its body", kinds: down, again: true, hits: answeredWithText, via: halving},
+		midway(some(forContent, wire("a content cut in its middle", `{"type":"limit_data","stream":"downstream","attributes":{"bytes":3000}}`))),
 		wire("a reset before the request arrives", `{"type":"reset_peer","stream":"upstream","attributes":{"timeout":0}}`),
 		wire("a reset in place of the answer", `{"type":"reset_peer","stream":"downstream","attributes":{"timeout":0}}`),
 		stalling(wire("a half-open connection that takes nothing", `{"type":"timeout","stream":"upstream","attributes":{"timeout":0}}`)),
@@ -93,9 +99,10 @@ func toxicWay(t *testing.T, s *s3test.Server, toxics ...string) *http.Transport 
 	})
 }
 
-// dialling returns a way that begins with a dial of the test's own.
+// dialling returns a way that begins with a dial of the test's own, for each request.
+// It does not announce that: the server would close the connection by itself.
 func dialling(t *testing.T, dial func(ctx context.Context, network, address string) (net.Conn, error)) *http.Transport {
-	way := &http.Transport{DialContext: dial, DisableKeepAlives: true, DisableCompression: true}
+	way := &http.Transport{DialContext: dial, MaxIdleConnsPerHost: -1, DisableCompression: true}
 	t.Cleanup(way.CloseIdleConnections)
 	return way
 }
@@ -189,12 +196,34 @@ func damaging(r *http.Request, ordinary http.RoundTripper) (*http.Response, erro
 	return ordinary.RoundTrip(r)
 }
 
+// halving loses the second half of the answer's body.
+func halving(r *http.Request, ordinary http.RoundTripper) (*http.Response, error) {
+	answer, err := ordinary.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err = errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, err
+	}
+	answer.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body[:len(body)/2]), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	return answer, nil
+}
+
+// answeredWithText says whether a success is told by a document.
+func answeredWithText(r *http.Request) bool {
+	return r.Method == http.MethodGet && r.URL.RawQuery != "" || r.Method == http.MethodPost || r.Header.Get("X-Amz-Copy-Source") != ""
+}
+
+// forContent says whether a file's content is asked for.
+func forContent(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.RawQuery == "" }
+
 // withText says whether the answer can say more than its status.
 func withText(r *http.Request) bool { return r.Method != http.MethodHead }
 
 // withContent says whether a file's content is sent.
 func withContent(r *http.Request) bool {
-	return r.Method == http.MethodPut && r.ContentLength > 0 && (r.URL.RawQuery == "" || r.URL.Query().Has("partNumber"))
+	return r.Method == http.MethodPut && r.ContentLength > 4000 && (r.URL.RawQuery == "" || r.URL.Query().Has("partNumber"))
 }
 
 func discarded() *log.Logger { return log.New(io.Discard, "", 0) }

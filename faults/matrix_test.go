@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -51,10 +53,14 @@ type injector struct {
 	fault    *fault
 	at       int // the first that is hit, from 1; 0: none
 	span     span
+	// working has a place for each cell that works. One whose requests stall gives
+	// its place up meanwhile.
+	working chan struct{}
 
-	mu    sync.Mutex
-	seen  []seen
-	spent bool // the fault has happened once
+	mu      sync.Mutex
+	seen    []seen
+	spent   bool // the fault has happened once
+	stalled int
 }
 
 func (in *injector) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -64,10 +70,30 @@ func (in *injector) RoundTrip(r *http.Request) (*http.Response, error) {
 	in.seen = append(in.seen, seen{r.Method + " " + r.URL.RequestURI(), hit})
 	in.spent = in.spent || hit
 	in.mu.Unlock()
-	if hit {
-		return in.fault.via(r, in.ordinary)
+	switch {
+	case !hit:
+		return in.ordinary.RoundTrip(r)
+	case in.fault.stalls:
+		in.stall(1)
+		defer in.stall(-1)
 	}
-	return in.ordinary.RoundTrip(r)
+	return in.fault.via(r, in.ordinary)
+}
+
+// stall counts the requests that stall: with the first the cell's place is given
+// up, and after the last it is waited for.
+func (in *injector) stall(more int) {
+	in.mu.Lock()
+	before := in.stalled
+	in.stalled += more
+	after := in.stalled
+	in.mu.Unlock()
+	switch {
+	case before == 0:
+		<-in.working
+	case after == 0:
+		in.working <- struct{}{}
+	}
 }
 
 func (in *injector) requests() []seen {
@@ -81,11 +107,11 @@ type matrix struct {
 	server   *s3test.Server
 	admin    *minio.Client
 	ordinary *http.Transport
+	working  chan struct{}
 
-	mu      sync.Mutex
-	tally   map[string]map[string]int // by fault and outcome
-	cells   int
-	skipped int
+	mu    sync.Mutex
+	tally map[string]map[string]int // by fault and outcome
+	cells int
 }
 
 // cell is one operation with one fault at one request.
@@ -108,17 +134,21 @@ type cell struct {
 // open returns the cell's field on a Store with that transport.
 func (m *matrix) open(t *testing.T, c *cell, way http.RoundTripper, tries int) *core.Field {
 	t.Helper()
+	limit := time.Minute // only what stalls waits for it
+	if c.in.fault != nil && c.in.fault.stalls {
+		limit = 4 * time.Second
+	}
 	store, err := core.Open(core.Config{
 		Endpoint: m.server.Endpoint, AccessKey: m.server.AccessKey, SecretKey: core.Secret(m.server.SecretKey), Region: m.server.Region,
 		SigningKeys: []core.Secret{"a key for tests, long enough"}, Transport: way, Attempts: tries,
-		// Long enough for a busy machine; only what stalls waits for it.
-		Timeout: 10 * time.Second, FinishTimeout: 10 * time.Second,
+		Timeout: limit, FinishTimeout: limit,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	config := c.op.field
-	config.Name, config.Bucket, config.KeyPrefix, config.MaxSize = "file", c.bucket, c.prefix, 20*core.MiB
+	config.Name, config.Bucket, config.KeyPrefix, config.MaxSize = "file", c.bucket, c.prefix+"/", 20*core.MiB
+	config.UploadTo = core.Prefix(c.prefix, config.UploadTo)
 	field := store.Field(config)
 	if err := store.Faults(); err != nil {
 		t.Fatal(err)
@@ -205,23 +235,26 @@ func short(state map[string]string) string {
 
 // TestFaults is the matrix: each operation, with each fault at each of its requests.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	s := s3test.Start(t)
-	m := &matrix{server: s, admin: s.Client(t), ordinary: dialling(t, nil), tally: map[string]map[string]int{}}
-	m.ordinary.DisableKeepAlives, m.ordinary.MaxIdleConnsPerHost = false, 64
+	m := &matrix{
+		server: s, admin: s.Client(t), ordinary: dialling(t, nil), working: make(chan struct{}, runtime.GOMAXPROCS(0)+1),
+		tally: map[string]map[string]int{},
+	}
+	m.ordinary.MaxIdleConnsPerHost = 64
 	faults := allFaults(t, s)
 	t.Run("operations", func(t *testing.T) {
+		var all sync.WaitGroup
 		for _, op := range operations() {
-			t.Run(op.name, func(t *testing.T) {
-				t.Parallel()
-				m.operation(t, op, faults)
-			})
+			// Not by t.Parallel, which would count those that wait.
+			all.Go(func() { t.Run(op.name, func(t *testing.T) { m.operation(t, op, faults) }) })
 		}
+		all.Wait()
 	})
 	m.report(t, faults)
 }
 
-// operation counts the operation's requests and then breaks each of them. What
-// stalls waits for most of its time, all at once; the rest is worked on.
+// operation counts the operation's requests and then breaks each of them.
 func (m *matrix) operation(t *testing.T, op operation, faults []fault) {
 	bucket := m.server.Bucket(t)
 	plain := m.cell(t, op, bucket, "plain", &injector{})
@@ -232,29 +265,40 @@ func (m *matrix) operation(t *testing.T, op operation, faults []fault) {
 		t.Fatalf("without a fault the bucket holds %s, want %s", short(got), short(want))
 	}
 	requests := len(plain.in.requests())
-	working := make(chan struct{}, 2)
 	var all sync.WaitGroup
 	defer all.Wait()
-	for i := range faults {
-		for _, span := range []span{once, unaided, lasting} {
-			f := &faults[i]
-			if span != once && (f.kinds == nil || span == unaided && !f.again) {
-				continue // the same as once
-			}
-			for at := 1; at <= requests; at++ {
-				name := fmt.Sprintf("%s at request %d %s", f.name, at, span)
-				prefix := fmt.Sprintf("c%d-%d-%d", i, span, at)
-				run := func() {
-					t.Run(name, func(t *testing.T) {
-						m.one(t, op, bucket, prefix, requests, &injector{fault: f, at: at, span: span})
-					})
-				}
-				if f.stalls {
-					all.Go(run)
+	for in, prefix := range injectors(faults, requests) {
+		in.working = m.working
+		m.working <- struct{}{}
+		all.Go(func() {
+			defer func() { <-m.working }()
+			t.Run(fmt.Sprintf("%s at request %d %s", in.fault.name, in.at, in.span), func(t *testing.T) {
+				m.one(t, op, bucket, prefix, requests, in)
+			})
+		})
+	}
+}
+
+// injectors yields one of each kind for an operation, and a name of its own. Those
+// that stall come first: they wait while the others work.
+func injectors(faults []fault, requests int) iter.Seq2[*injector, string] {
+	return func(yield func(*injector, string) bool) {
+		for _, stalls := range []bool{true, false} {
+			for i := range faults {
+				f := &faults[i]
+				if f.stalls != stalls {
 					continue
 				}
-				working <- struct{}{}
-				all.Go(func() { defer func() { <-working }(); run() })
+				for _, span := range []span{once, unaided, lasting} {
+					if span != once && f.kinds == nil || span == unaided && !f.again {
+						continue // the same as once
+					}
+					for at := 1; at <= requests; at++ {
+						if !yield(&injector{fault: f, at: at, span: span}, fmt.Sprintf("c%d-%d-%d", i, span, at)) {
+							return
+						}
+					}
+				}
 			}
 		}
 	}
@@ -265,10 +309,7 @@ func (m *matrix) one(t *testing.T, op operation, bucket, prefix string, requests
 	c := m.cell(t, op, bucket, prefix, in)
 	err := op.run(t.Context(), c)
 	if !in.spent {
-		m.mu.Lock()
-		m.skipped++
-		m.mu.Unlock()
-		return
+		return // the request is not of those it can happen to
 	}
 	c.checkError(err)
 	c.checkRequests(requests)
@@ -297,27 +338,20 @@ func (c *cell) checkError(err error) {
 			c.t.Errorf("the fault is reported as %q: %v", never, err)
 		}
 	}
+	if status := core.KindOf(err).Status(); err != nil && !errors.Is(err, errServed) && status < 500 {
+		c.t.Errorf("the error is answered with %d, as if it were the client's: %v", status, err)
+	}
 	switch {
 	case err == nil:
 	case f.kinds == nil:
 		c.t.Errorf("the error is %v, want none", err)
-	case f.again && c.in.span == once && !c.unrepeated():
+	case f.again && c.in.span == once && !(f.midway && c.op.passes):
 		c.t.Errorf("another try would have helped, and the error is %v", err)
 	case !errors.Is(err, errServed) && !slices.ContainsFunc(f.kinds, func(k core.Kind) bool { return errors.Is(err, k) }):
 		if f.name == "403" || f.hits == nil || !errors.Is(err, core.ErrDenied) {
 			c.t.Errorf("the error is %v (%s), want %v", err, core.KindOf(err).Code(), f.kinds)
 		}
 	}
-}
-
-// unrepeated says whether the request that was hit is one that is not repeated.
-func (c *cell) unrepeated() bool {
-	for _, r := range c.in.requests() {
-		if r.hit {
-			return c.op.once != nil && c.op.once(r)
-		}
-	}
-	return false
 }
 
 // checkRequests: tries are counted, and none follows where it cannot help.
