@@ -15,7 +15,7 @@ ARGS ?=
 PACKAGES ?=
 EMBEDDED_PACKAGES = $(or $(PACKAGES),work)
 # The other modules do not talk to the engine FILEFIELD_TEST_ENGINE chooses.
-MINIO_PACKAGES    = $(or $(PACKAGES),./... ./browser/... ./conformance/... ./databases/... ./examples/... ./manage/... ./cmd/filefield/...)
+MINIO_PACKAGES    = $(or $(PACKAGES),./... ./browser/... ./conformance/... ./databases/... ./examples/... ./faults/... ./manage/... ./cmd/filefield/...)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .

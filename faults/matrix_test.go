@@ -1,6 +1,8 @@
 package faults
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -39,7 +41,7 @@ const attempts = 2
 
 // places is how many cells work at once. Most of one's time is spent on waiting for
 // another try.
-const places = 16
+const places = 48
 
 // pendingMark follows the key of an object that has the mark in a cell's state.
 const pendingMark = " (pending)"
@@ -149,6 +151,11 @@ func (m *matrix) open(t *testing.T, c *cell, way http.RoundTripper, tries int) *
 	if err != nil {
 		t.Fatal(err)
 	}
+	if c.op.bucket != nil {
+		declared := *c.op.bucket
+		declared.Name = c.bucket
+		store.Declare(declared)
+	}
 	config := c.op.field
 	config.Name, config.Bucket, config.KeyPrefix, config.MaxSize = "file", c.bucket, c.prefix+"/", 20*core.MiB
 	config.UploadTo = core.Prefix(c.prefix, config.UploadTo)
@@ -162,6 +169,10 @@ func (m *matrix) open(t *testing.T, c *cell, way http.RoundTripper, tries int) *
 func (m *matrix) cell(t *testing.T, op operation, bucket, prefix string, in *injector) *cell {
 	t.Helper()
 	c := &cell{matrix: m, t: t, op: op, bucket: bucket, prefix: prefix, in: in}
+	if op.bucket != nil {
+		c.bucket = "faults-" + strings.ToLower(rand.Text())
+		t.Cleanup(func() { _ = m.admin.RemoveBucket(context.WithoutCancel(t.Context()), c.bucket) }) // it may never have been made
+	}
 	in.ordinary = m.ordinary
 	tries := attempts
 	if in.span == unaided {
@@ -189,9 +200,12 @@ func (c *cell) before() map[string]string {
 }
 
 // state returns the contents of the cell's objects by key, with the mark of those
-// that have it.
+// that have it; of an operation on the bucket, its settings.
 func (c *cell) state() map[string]string {
 	c.t.Helper()
+	if c.op.bucket != nil {
+		return c.settings()
+	}
 	state := map[string]string{}
 	for o := range c.admin.ListObjectsIter(c.t.Context(), c.bucket, minio.ListObjectsOptions{Prefix: c.prefix + "/", Recursive: true}) {
 		if o.Err != nil {
@@ -222,6 +236,9 @@ func (c *cell) state() map[string]string {
 // uploads returns the cell's multipart uploads that are open.
 func (c *cell) uploads() (open []string) {
 	c.t.Helper()
+	if c.op.bucket != nil {
+		return nil
+	}
 	for u, err := range c.healthy.Bucket().IncompleteUploads(c.t.Context()) {
 		if err != nil {
 			c.t.Fatal(err)
@@ -407,10 +424,32 @@ func (c *cell) checkState(err error) (outcome string) {
 		c.checkExactly(got, want, open, err != nil || c.in.span == lasting)
 		return outcome
 	}
-	if len(open) == 0 && maps.Equal(got, c.initial) {
+	if c.op.bucket != nil {
+		c.checkRepeated()
+	}
+	switch {
+	case len(open) == 0 && maps.Equal(got, c.initial):
 		return "told, and undone"
+	case c.op.bucket != nil && maps.Equal(got, c.op.leaves(c)):
+		return "told, and done"
+	case c.op.bucket != nil:
+		return "told, and left to a sweep or another start"
 	}
 	return c.checkSwept(got, open)
+}
+
+// checkRepeated does the operation again, with storage that works, and wants it to
+// end well.
+func (c *cell) checkRepeated() {
+	c.t.Helper()
+	again := *c
+	again.field = c.healthy
+	if err := c.op.run(c.t.Context(), &again); err != nil {
+		c.t.Errorf("done again, it fails: %v", err)
+	}
+	if got, want := c.state(), c.op.leaves(c); !maps.Equal(got, want) {
+		c.t.Errorf("done again, it leaves %s, want %s", short(got), short(want))
+	}
 }
 
 func (c *cell) checkExactly(got, want map[string]string, open []string, swept bool) {
@@ -454,7 +493,7 @@ func (c *cell) checkSwept(got map[string]string, open []string) string {
 		return "told, and done"
 	}
 	c.checkGone(rows)
-	return "told, and left to the sweep"
+	return "told, and left to a sweep or another start"
 }
 
 // checkGone sweeps, and wants the rows' objects alone to be left.
@@ -470,7 +509,7 @@ func (c *cell) checkGone(rows map[string]string) {
 
 // report prints the figures of docs/reliability.md.
 func (m *matrix) report(t *testing.T, faults []fault) {
-	outcomes := []string{"survived", "told, and undone", "told, and done", "told, and left to the sweep"}
+	outcomes := []string{"survived", "told, and undone", "told, and done", "told, and left to a sweep or another start"}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d cells on %s\n| fault | %s |\n|---|--:|--:|--:|--:|\n", m.cells, m.server.Engine, strings.Join(outcomes, " | "))
 	total := map[string]int{}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/nethttp"
 	"github.com/filefield/filefield/sweep"
@@ -24,6 +26,9 @@ type operation struct {
 	name string
 	// field is what the operation's field has of its own.
 	field core.FieldConfig
+	// bucket is what is declared of a bucket of the cell's own, that does not exist
+	// yet: the operation's object. nil: it is about files.
+	bucket *core.BucketConfig
 	// stored are files that are there before, by their name below the field's prefix.
 	stored map[string]string
 	// begin prepares what else is needed, with storage that works.
@@ -71,6 +76,7 @@ func operations() []operation {
 		{name: "claim a POST", begin: sent(core.DirectPost), run: claiming, leaves: claimed},
 		{name: "claim a kept file", begin: kept, run: claiming, leaves: saved(small)},
 		{name: "complete a direct upload in parts", begin: sentInParts, final: true, run: completing, leaves: completed},
+		{name: "reconcile", bucket: &core.BucketConfig{Public: true, Tags: map[string]string{"team": "a"}}, final: true, run: reconciling, leaves: reconciled},
 		{name: "sweep", field: own, stored: map[string]string{"a.txt": old, "orphan.txt": old}, final: true, run: sweeping, leaves: named("a.txt", old)},
 		{name: "list", field: own, stored: map[string]string{"a.txt": old, "b.txt": old, "c.txt": old}, run: listing, leaves: (*cell).before},
 		{name: "look", field: own, stored: withOld, run: looking, leaves: named("a.txt", old)},
@@ -263,6 +269,49 @@ func completing(ctx context.Context, c *cell) error {
 
 func completed(c *cell) map[string]string {
 	return map[string]string{c.object.Key.String() + pendingMark: small}
+}
+
+// reconciling makes the bucket what it is declared to be.
+func reconciling(ctx context.Context, c *cell) error {
+	store := c.field.Store()
+	plan, err := store.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = store.Apply(ctx, plan)
+	return err
+}
+
+func reconciled(*cell) map[string]string {
+	return map[string]string{"bucket": "there", "policy": "anyone may read", "tags": "team=a"}
+}
+
+// settings returns what the bucket is.
+func (c *cell) settings() map[string]string {
+	c.t.Helper()
+	settings := map[string]string{}
+	there, err := c.admin.BucketExists(c.t.Context(), c.bucket)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if !there {
+		return settings
+	}
+	settings["bucket"] = "there"
+	policy, err := c.admin.GetBucketPolicy(c.t.Context(), c.bucket)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if strings.Contains(policy, "s3:GetObject") {
+		settings["policy"] = "anyone may read"
+	}
+	set, err := c.admin.GetBucketTagging(c.t.Context(), c.bucket)
+	if err == nil {
+		settings["tags"] = set.String()
+	} else if minio.ToErrorResponse(err).Code != "NoSuchTagSet" {
+		c.t.Fatal(err)
+	}
+	return settings
 }
 
 // sweeping is a sweep that finds the cell's orphan.
