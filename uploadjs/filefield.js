@@ -19,6 +19,7 @@ export const texts = {
   label: '{0}: {1}', // a button and its file, a file and its state
 }
 
+const sum = (sizes) => [...sizes.values()].reduce((a, b) => a + b, 0)
 const say = (text, ...values) => text.replace(/\{(\d)\}/g, (_, n) => values[n])
 
 /** Why an upload failed, in words for its user. */
@@ -53,9 +54,7 @@ export class Upload extends EventTarget {
 
   /** Bytes that have been sent. */
   get sent() {
-    let n = 0
-    for (const map of [this.#have, this.#flying]) for (const size of map.values()) n += size
-    return this.state === 'done' ? this.file.size : Math.min(n, this.file.size)
+    return this.state === 'done' ? this.file.size : Math.min(sum(this.#have) + sum(this.#flying), this.file.size)
   }
 
   /** Begins, goes on after pause, or tries again. */
@@ -182,7 +181,8 @@ export class Upload extends EventTarget {
   }
 
   async #parts(t) {
-    const save = () => keep(this.key, { ...t, name: this.file.name, percent: Math.floor((100 * this.sent) / this.file.size) })
+    // What is in flight may not arrive: a reload is promised no more than it finds.
+    const save = () => keep(this.key, { ...t, name: this.file.name, percent: Math.floor((100 * sum(this.#have)) / this.file.size) })
     save()
     const todo = Array.from({ length: t.parts }, (_, i) => i + 1).filter((n) => !this.#have.has(n))
     const urls = new Map()
