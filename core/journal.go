@@ -142,7 +142,11 @@ func (t *Txn) Spare(bucket string, key Key) {
 // them did.
 func (t *Txn) Settle(bucket string, key Key) bool {
 	f := t.file(bucket, key)
-	return f != nil && f.keep()
+	if f == nil || !f.keep() {
+		return false
+	}
+	f.settled.Store(true)
+	return true
 }
 
 // Holds says whether the transaction, or one around it, stored or claimed the

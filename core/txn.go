@@ -43,6 +43,7 @@ type txnFile struct {
 	staged    bool
 	journaled bool // a Journal was told of it
 	state     atomic.Int32
+	settled   atomic.Bool // a committed row has it
 }
 
 // A file is open until it is kept or its transaction ends, whichever is first.

@@ -362,6 +362,29 @@ func TestAFileThatIsKeptHasItsVariantsMadeOnceItIsClaimed(t *testing.T) {
 	wantObjects(t, "after the claim", field.Bucket(), "a/x.png", "a/.filefield-variants/x.png/thumb")
 }
 
+func TestAFileThatACommittedRowHasGetsItsVariantsHoweverTheTransactionEnds(t *testing.T) {
+	t.Parallel()
+	for how, end := range map[string]func(*core.Txn, context.Context) error{
+		"a commit":   (*core.Txn).Commit,
+		"a rollback": (*core.Txn).Rollback, // the request failed after its row was committed
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			field, _ := album(t, store, bucket)
+			ctx, txn := core.Begin(t.Context())
+			o := upload(t, ctx, field, "x.png")
+			if !txn.Settle(bucket, o.Key) {
+				t.Fatal("the transaction does not know its file")
+			}
+			if err := end(txn, t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			wantObjects(t, "after "+how, field.Bucket(), "a/x.png", "a/.filefield-variants/x.png/thumb")
+		})
+	}
+}
+
 func TestAReplacedFileHasNoVariantsOfTheOldOne(t *testing.T) {
 	t.Parallel()
 	for _, in := range []string{"a transaction", "none"} {

@@ -59,8 +59,10 @@ func (f *Field) variantsDue(ctx context.Context, o Object) {
 	}
 }
 
-// variantsOnCommit is variantsDue at the commit of the transaction of ctx, unless
-// the file is kept without a row (see Keep); at once without a transaction.
+// variantsOnCommit is variantsDue at the end of the transaction of ctx, if a row
+// has the file then: at the commit, unless the file is kept without one (see Keep),
+// and also at a rollback that comes after the row was committed (see Txn.Settle). At
+// once without a transaction.
 func (f *Field) variantsOnCommit(ctx context.Context, o Object) error {
 	if !slices.ContainsFunc(f.config.Variants, func(v Variant) bool { return v.Make == OnUpload }) {
 		return nil
@@ -71,12 +73,19 @@ func (f *Field) variantsOnCommit(ctx context.Context, o Object) error {
 		return nil
 	}
 	file := txn.file(o.Bucket, o.Key)
-	return txn.OnCommit(func(ctx context.Context) error {
-		if file == nil || file.state.Load() != fileKept {
-			f.variantsDue(ctx, o)
+	dueIf := func(has func() bool) func(context.Context) error {
+		return func(ctx context.Context) error {
+			if has() {
+				f.variantsDue(ctx, o)
+			}
+			return nil
 		}
-		return nil
-	})
+	}
+	settled := func() bool { return file != nil && file.settled.Load() }
+	return txn.onEnd(
+		dueIf(func() bool { return file == nil || settled() || file.state.Load() != fileKept }),
+		dueIf(settled),
+	)
 }
 
 // StoreVariant stores a variant that was made of an original, which is to be as
