@@ -469,7 +469,8 @@ func TestTheGalleryFitsScreensAndScrollsOn(t *testing.T) {
 			eval[any](b, `{ scrollTo(0, document.body.scrollHeight); 0 }`)
 			b.wait(photosShown + " === 30 && !document.getElementById('more')")
 			eval[any](b, `{ scrollTo(0, 0); document.querySelector('.photo a').click(); 0 }`)
-			b.wait(`lightbox.open && lightbox.querySelector('img').complete`)
+			b.wait(`lightbox.open && lightbox.querySelector('img').complete && lightbox.querySelector('img').naturalWidth > 0`)
+			showsVariants(b)
 			keepShot(b, "gallery-lightbox"+name)
 			run(b, "next", chromedp.KeyEvent("\u0303")) // the right arrow
 			run(b, "close", chromedp.KeyEvent("\u001b"))
@@ -477,6 +478,21 @@ func TestTheGalleryFitsScreensAndScrollsOn(t *testing.T) {
 		}
 	}
 	progressShots(g, b, album)
+}
+
+// showsVariants checks that no original is shown, in the grid or the lightbox, and
+// that one can be saved.
+func showsVariants(b *tab) {
+	b.Helper()
+	if got := eval[string](b, `[...document.querySelectorAll('.photo img')].map(i => i.src).find(s => !s.includes('/thumb-')) ?? ''`); got != "" {
+		b.Errorf("the grid shows %s, want thumbnails", got)
+	}
+	if got := eval[string](b, `lightbox.querySelector('img').src`); !strings.Contains(got, "-large.jpg") {
+		b.Errorf("the lightbox shows %s, want the large variant", got)
+	}
+	if got := eval[string](b, `lightbox.querySelector('a').href`); !strings.Contains(got, "response-content-disposition=attachment") || !strings.Contains(got, "X-Amz-Signature") {
+		b.Errorf("what is downloaded is %s, want the original, signed, as an attachment", got)
+	}
 }
 
 // progressShots are of files on their way, and of one that is refused.

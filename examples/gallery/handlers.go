@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -15,7 +14,6 @@ import (
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/echomw"
-	"github.com/filefield/filefield/fieldtype"
 	"github.com/filefield/filefield/nethttp"
 )
 
@@ -28,31 +26,32 @@ type app struct {
 	pages *pages
 }
 
-func routes(a *app) (http.Handler, error) {
-	var err error
-	if a.pages, err = newPages(a.store); err != nil {
-		return nil, err
-	}
+func (a *app) routes() http.Handler {
 	e := echo.New()
 	e.HTTPErrorHandler = a.fail
-	e.Use(middleware.Recover(), who, echomw.NewWithConfig(echomw.Config{Store: a.store, HTTP: nethttp.Config{Logger: slog.Default()}}))
+	e.Use(middleware.Recover(), visit, echomw.NewWithConfig(echomw.Config{Store: a.store, HTTP: nethttp.Config{Logger: slog.Default()}}))
 	e.GET("/assets/*", echo.WrapHandler(a.pages.assets))
 	e.GET("/", a.home)
 	e.POST("/albums", a.newAlbum)
-	e.GET("/albums/:id", a.album)
-	e.POST("/albums/:id/photos", a.addPhotos, echomw.Uploads(publicPhotos, privatePhotos))
-	e.POST("/albums/:id/delete", a.deleteAlbum)
-	e.POST("/photos/:id/delete", a.deletePhoto)
-	// Where browsers ask before they send a file straight to the bucket.
+	album := e.Group("/albums/:album", a.findAlbum)
+	album.GET("", a.album)
+	album.POST("/delete", a.deleteAlbum)
+	album.POST("/photos", a.addPhotos, echomw.Uploads(publicPhotos, privatePhotos))
+	album.POST("/photos/:photo/delete", a.deletePhoto)
 	for _, field := range []*core.Field{publicPhotos, privatePhotos} {
-		e.Any("/uploads/"+field.Name()+"*", echomw.Wrap(nethttp.Direct(field, known, nethttp.DirectConfig{})))
+		// Where browsers ask before they send a file straight to the bucket: all who
+		// visit may, since all may have albums.
+		e.Any("/uploads/"+field.Name()+"*", echomw.Wrap(nethttp.Direct(field, nethttp.Anyone, nethttp.DirectConfig{})))
+		// Where variants are made that are not there. Who has such a link may follow
+		// it, as with a presigned URL, which it redirects to.
+		e.GET(field.Config().LinkBase+":link/:name", echomw.Wrap(nethttp.Delivery{Mode: nethttp.Redirect}.Links(field, nethttp.Anyone)))
 	}
-	return e, nil
+	return e
 }
 
-// who tells visitors apart, by a random cookie: it is what owns their albums, and
+// visit tells visitors apart, by a random cookie: it is what owns their albums, and
 // the subject that their uploads are bound to.
-func who(next echo.HandlerFunc) echo.HandlerFunc {
+func visit(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		cookie, err := c.Cookie("visitor")
 		if err != nil || cookie.Value == "" {
@@ -67,31 +66,47 @@ func who(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// known lets those upload who have been here: the cookie came with the page.
-func known(r *http.Request, _ core.Object) error {
-	if cookie, err := r.Cookie("visitor"); err != nil || cookie.Value == "" {
-		return &core.Error{Kind: core.ErrForbidden, Op: "upload", Detail: "Open the gallery first."}
-	}
-	return nil
-}
-
 func visitor(c echo.Context) string { return core.SubjectFrom(c.Request().Context()) }
 
 func (a *app) rows(c echo.Context) *gorm.DB { return a.db.WithContext(c.Request().Context()) }
 
+// findAlbum gives handlers the album of the path. All see a public one; who made it
+// sees a private one, and alone changes either.
+func (a *app) findAlbum(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		var album Album
+		if err := a.rows(c).First(&album, "id = ? AND (public OR owner = ?)", c.Param("album"), visitor(c)).Error; err != nil {
+			return missing(err)
+		}
+		album.Mine = album.Owner == visitor(c)
+		if !album.Mine && c.Request().Method != http.MethodGet {
+			return &core.Error{Kind: core.ErrForbidden, Op: "change album", Detail: "Only who made an album may change it."}
+		}
+		c.Set("album", album)
+		return next(c)
+	}
+}
+
+func found(c echo.Context) Album { return c.Get("album").(Album) }
+
+// missing turns the database's word for a row that is not there into an answer.
+func missing(err error) error {
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return &core.Error{Kind: core.ErrNotFound, Op: "find row", Detail: "There is no such album or photo, or it is somebody else's."}
+	}
+	return err
+}
+
+// newest has the last four photos of each album loaded, in one query for all.
+const newest = "id > COALESCE((SELECT id FROM photos p WHERE p.album_id = photos.album_id ORDER BY id DESC LIMIT 1 OFFSET 4), 0)"
+
 func (a *app) home(c echo.Context) error {
 	var albums []Album
-	if err := a.rows(c).Where("public OR owner = ?", visitor(c)).Order("id DESC").Limit(200).Find(&albums).Error; err != nil {
+	err := a.rows(c).Preload("Photos", newest).Where("public OR owner = ?", visitor(c)).Order("id DESC").Limit(200).Find(&albums).Error
+	if err != nil {
 		return err
 	}
-	covers := make([]cover, len(albums))
-	for i, album := range albums {
-		covers[i].Album = album
-		if err := a.rows(c).Where("album_id = ?", album.ID).Order("id DESC").Limit(4).Find(&covers[i].Photos).Error; err != nil {
-			return err
-		}
-	}
-	return a.pages.write(c, http.StatusOK, "home", page{Title: "Albums", Covers: covers})
+	return a.pages.write(c, http.StatusOK, "home", page{Title: "Albums", Albums: albums})
 }
 
 func (a *app) newAlbum(c echo.Context) error {
@@ -106,64 +121,33 @@ func (a *app) newAlbum(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, album.Path())
 }
 
-// find returns the album of the path, if the visitor may see it.
-func (a *app) find(c echo.Context) (album Album, err error) {
-	id, _ := strconv.ParseUint(c.Param("id"), 10, 64)
-	if err = a.rows(c).First(&album, "id = ? AND (public OR owner = ?)", id, visitor(c)).Error; errors.Is(err, gorm.ErrRecordNotFound) {
-		err = &core.Error{Kind: core.ErrNotFound, Op: "find album", Detail: "There is no such album, or it is somebody else's."}
-	}
-	return album, err
-}
-
-// own returns the album with this id, if it is the visitor's.
-func own(c echo.Context, album Album) error {
-	if album.Owner != visitor(c) {
-		return &core.Error{Kind: core.ErrForbidden, Op: "change album", Detail: "Only who made an album may change it."}
-	}
-	return nil
-}
-
 func (a *app) album(c echo.Context) error {
-	album, err := a.find(c)
-	if err != nil {
-		return err
-	}
+	album := found(c)
 	query := a.rows(c).Where("album_id = ?", album.ID)
-	if before, err := strconv.ParseUint(c.QueryParam("before"), 10, 64); err == nil {
+	if before := c.QueryParam("before"); before != "" {
 		query = query.Where("id < ?", before)
 	}
-	var photos []Photo
-	if err := query.Order("id DESC").Limit(pageOf + 1).Find(&photos).Error; err != nil {
+	if err := query.Order("id DESC").Limit(pageOf + 1).Find(&album.Photos).Error; err != nil {
 		return err
 	}
-	p := page{Title: album.Title, Album: &album, Mine: own(c, album) == nil, Photos: photos[:min(pageOf, len(photos))]}
-	if len(photos) > pageOf {
-		p.Before = photos[pageOf-1].ID
+	p := page{Title: album.Title}
+	if len(album.Photos) > pageOf {
+		album.Photos = album.Photos[:pageOf]
+		p.Before = album.Photos[pageOf-1].ID
 	}
+	p.Album = &album
 	return a.pages.write(c, http.StatusOK, "album", p)
 }
 
 // addPhotos takes files from the form. Whether the bytes came with it or went
 // straight to the bucket makes no difference here.
 func (a *app) addPhotos(c echo.Context) error {
-	album, err := a.find(c)
-	if err == nil {
-		err = own(c, album)
-	}
-	if err != nil {
-		return err // what came with the form goes again
-	}
+	album := found(c)
 	var form photoForm
 	if err := c.Bind(&form); err != nil {
 		return err
 	}
-	var photos []Photo
-	for _, file := range form.Public {
-		photos = append(photos, Photo{AlbumID: album.ID, Public: fieldtype.Image[Public]{File: file}})
-	}
-	for _, file := range form.Private {
-		photos = append(photos, Photo{AlbumID: album.ID, Private: fieldtype.Image[Private]{File: file}})
-	}
+	photos := form.photos(album.ID)
 	if album.Public && len(form.Private) > 0 || !album.Public && len(form.Public) > 0 || len(photos) == 0 {
 		return core.Invalid{{Field: album.Field().Name(), Code: "required", Message: "Choose photos for this album."}}
 	}
@@ -173,46 +157,28 @@ func (a *app) addPhotos(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, album.Path())
 }
 
+// deletePhoto deletes a row. The file and its variants go with it.
 func (a *app) deletePhoto(c echo.Context) error {
 	var photo Photo
-	id, _ := strconv.ParseUint(c.Param("id"), 10, 64)
-	if err := a.rows(c).First(&photo, id).Error; err != nil {
-		return &core.Error{Kind: core.ErrNotFound, Op: "delete photo", Detail: "There is no such photo.", Err: err}
+	if err := a.rows(c).First(&photo, "id = ? AND album_id = ?", c.Param("photo"), found(c).ID).Error; err != nil {
+		return missing(err)
 	}
-	var album Album
-	if err := a.rows(c).First(&album, photo.AlbumID).Error; err != nil {
+	if err := a.rows(c).Delete(&photo).Error; err != nil {
 		return err
 	}
-	if err := own(c, album); err != nil {
-		return err
-	}
-	if err := a.rows(c).Delete(&photo).Error; err != nil { // its file goes with it
-		return err
-	}
-	return c.Redirect(http.StatusSeeOther, album.Path())
+	return c.Redirect(http.StatusSeeOther, found(c).Path())
 }
 
 func (a *app) deleteAlbum(c echo.Context) error {
-	album, err := a.find(c)
+	album := found(c)
+	var some []Photo
+	err := a.rows(c).Where("album_id = ?", album.ID).FindInBatches(&some, 500, func(*gorm.DB, int) error {
+		return a.rows(c).Delete(&some).Error
+	}).Error
 	if err == nil {
-		err = own(c, album)
+		err = a.rows(c).Delete(&album).Error
 	}
 	if err != nil {
-		return err
-	}
-	for {
-		var photos []Photo
-		if err := a.rows(c).Where("album_id = ?", album.ID).Limit(500).Find(&photos).Error; err != nil {
-			return err
-		}
-		if len(photos) == 0 {
-			break
-		}
-		if err := a.rows(c).Delete(&photos).Error; err != nil {
-			return err
-		}
-	}
-	if err := a.rows(c).Delete(&album).Error; err != nil {
 		return err
 	}
 	return c.Redirect(http.StatusSeeOther, "/")
@@ -220,12 +186,11 @@ func (a *app) deleteAlbum(c echo.Context) error {
 
 // fail answers browsers with a page, and scripts with problem+json.
 func (a *app) fail(err error, c echo.Context) {
-	if c.Response().Committed || !strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
-		echomw.ErrorHandler(err, c)
-		return
+	if !c.Response().Committed && strings.Contains(c.Request().Header.Get("Accept"), "text/html") {
+		problem := core.ProblemOf(echomw.HTTPError(err))
+		if a.pages.write(c, problem.Status, "failed", page{Title: problem.Title, Problem: problem}) == nil {
+			return
+		}
 	}
-	problem := core.ProblemOf(echomw.HTTPError(err))
-	if a.pages.write(c, problem.Status, "failed", page{Title: problem.Title, Problem: problem}) != nil {
-		echomw.ErrorHandler(err, c)
-	}
+	echomw.ErrorHandler(err, c)
 }

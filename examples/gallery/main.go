@@ -61,23 +61,21 @@ func run() (err error) {
 	}
 	defer store.CloseIdleConnections()
 	declareFields(store, origins(listener.Addr()))
-	if err := store.Startup(core.StartupConfig{}).Start(ctx); err != nil {
-		return err
-	}
-	address := "http://" + listener.Addr().String()
-	handler, err := routes(&app{store: store, db: db})
+	pages, err := newPages(store)
 	if err != nil {
 		return err
 	}
-	slog.Info("serving", "address", address, "storage", config.Endpoint)
-	return serve(ctx, listener, handler)
+	if err := store.Startup(core.StartupConfig{}).Start(ctx); err != nil {
+		return err
+	}
+	slog.Info("serving", "address", "http://"+listener.Addr().String(), "storage", config.Endpoint)
+	app := &app{store: store, db: db, pages: pages}
+	return serve(ctx, listener, app.routes())
 }
 
 // storage is the S3 server of the environment, or the embedded one.
 func storage(dir string) (config core.Config, stop func() error, err error) {
 	config = core.ConfigFromEnv()
-	config.PublicBuckets = append(config.PublicBuckets, "gallery-public")
-	config.PrivateBuckets = append(config.PrivateBuckets, "gallery-private")
 	config.Logger = slog.Default()
 	if config.Endpoint != "" {
 		return config, func() error { return nil }, nil

@@ -76,11 +76,17 @@ let shown = null
 function show(li) {
   if (!li) return
   shown = li
-  const img = li.querySelector('img')
+  const { large, download } = li.querySelector('a').dataset
+  const small = li.querySelector('img')
   const big = lightbox.querySelector('img')
-  big.src = img.src
-  big.alt = img.alt
-  lightbox.querySelector('p').textContent = img.alt
+  big.onerror = () => { // it is too large for variants, or damaged
+    big.onerror = null
+    big.src = small.src
+  }
+  big.src = large
+  big.alt = small.alt
+  lightbox.querySelector('span').textContent = small.alt
+  lightbox.querySelector('p a').href = download
   lightbox.querySelector('.previous').disabled = !li.previousElementSibling
   lightbox.querySelector('.next').disabled = !li.nextElementSibling
   if (!lightbox.open) lightbox.showModal()
