@@ -15,6 +15,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 
 	"github.com/filefield/filefield/core"
@@ -74,6 +75,119 @@ func TestFilesGoStraightToTheBucket(t *testing.T) {
 	}
 }
 
+// drag carries out a step of a drag of files over an element, as the system's file
+// manager does: the browser itself makes the File objects.
+func (b *tab) drag(step input.DispatchDragEventType, selector string, files ...string) {
+	b.Helper()
+	type point struct{ X, Y float64 }
+	at := eval[point](b, fmt.Sprintf(`(() => { const r = document.querySelector(%q).getBoundingClientRect(); return {X: r.x + r.width / 2, Y: r.y + r.height / 2} })()`, selector))
+	run(b, string(step), chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, input.DispatchDragEvent, input.DispatchDragEventParams{
+			Type: step, X: at.X, Y: at.Y, Data: &input.DragData{Items: []*input.DragDataItem{}, Files: files, DragOperationsMask: 1},
+		})
+		return err
+	}))
+}
+
+func TestFilesThatAreDroppedAreSent(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB, MaxFiles: 3})
+	dir := t.TempDir()
+	files := []string{writeFile(t, dir, "small.txt", 10<<10), writeFile(t, dir, "large.txt", 12<<20), writeFile(t, dir, "empty.txt", 0)}
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	const over = `document.querySelector('filefield-upload').hasAttribute('data-drag')`
+	b.drag(input.DispatchDragEventTypeDragEnter, "filefield-upload", files...)
+	b.drag(input.DispatchDragEventTypeDragOver, "filefield-upload", files...)
+	b.wait(over)
+	b.drag(input.DispatchDragEventTypeDragOver, "#save", files...) // away again
+	b.wait("!" + over)
+	b.drag(input.DispatchDragEventTypeDragOver, "filefield-upload", files...) // this one enters
+	b.drag(input.DispatchDragEventTypeDragOver, "filefield-upload", files...)
+	b.wait(over)
+	b.drag(input.DispatchDragEventTypeDrop, "filefield-upload", files...)
+	b.wait(states + ` == 'done done failed'`)
+	if eval[bool](b, over) {
+		t.Error("the element looks as if files were still over it")
+	}
+	b.save(2)
+	if got := a.stored(); got["small.txt"] != 10<<10 || got["large.txt"] != 12<<20 {
+		t.Errorf("the app has %v", got)
+	}
+	onceEach(t, a, 3)
+}
+
+// left are the objects of the bucket, without the markers that keep an upload from
+// being taken twice.
+func left(t *testing.T, f *core.Field) (keys []string) {
+	t.Helper()
+	for o, err := range f.Bucket().Walk(t.Context(), "") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(o.Key.Base(), ".filefield-claim-") {
+			keys = append(keys, o.Key.String())
+		}
+	}
+	return keys
+}
+
+// sendUnsized is a page's script that does not say how long its file is: storage and
+// the app find out.
+const sendUnsized = `(async (size, type, method) => {
+	const ask = async (step, body) => {
+		const r = await fetch('/uploads/file' + step, {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)})
+		return {status: r.status, ...await r.json()}
+	}
+	const file = new Blob([new Uint8Array(size)], {type})
+	const t = await ask('', {name: 'a.' + type.split('/')[1], type, method})
+	if (t.fields) {
+		const form = new FormData()
+		for (const [name, value] of Object.entries(t.fields)) form.append(name, value)
+		form.append('file', file)
+		const sent = await fetch(t.url, {method: 'POST', body: form})
+		if (!sent.ok) return 'storage ' + sent.status
+	} else {
+		const numbers = []
+		for (let n = 1; (n - 1) * t.part_size < size; n++) numbers.push(n)
+		const {parts} = await ask('/parts', {token: t.token, numbers})
+		for (const {number, url} of parts) await fetch(url, {method: 'PUT', body: file.slice((number - 1) * t.part_size, number * t.part_size)})
+	}
+	const done = await ask('/complete', {token: t.token})
+	return 'app ' + done.status
+})(%d, %q, %q)`
+
+func TestWhatIsRefusedAfterTheBytesLeavesTheBucket(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, typ string
+		method    core.DirectMethod
+		size      int
+		want      string
+	}{
+		{"too large in parts", "image/png", core.DirectMultipart, 11 << 20, "app 413"},
+		{"too large in a form, which storage stops", "image/png", core.DirectPost, 7 << 20, "storage 400"},
+		{"no image, in parts", "image/png", core.DirectMultipart, 6<<20 - 1, "app 415"},
+		{"no image, in a form", "image/png", core.DirectPost, 5000, "app 415"},
+		{"empty, in a form", "image/png", core.DirectPost, 0, "storage 400"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := newUploadApp(t, core.FieldConfig{MaxSize: 6 * core.MiB, Accept: core.Images})
+			b := newTab(t)
+			b.open(a.URL)
+			b.wait(ready)
+			if got := eval[string](b, fmt.Sprintf(sendUnsized, c.size, c.typ, c.method)); got != c.want {
+				t.Errorf("the answer is %q, want %q", got, c.want)
+			}
+			if keys := left(t, a.field); len(keys) > 0 {
+				t.Errorf("the bucket still has %q", keys)
+			}
+		})
+	}
+}
+
 func TestWhatTheFieldDoesNotTakeIsRefused(t *testing.T) {
 	t.Parallel()
 	a := newUploadApp(t, core.FieldConfig{MaxSize: core.MiB, Accept: core.Images})
@@ -108,6 +222,9 @@ func TestWhatTheFieldDoesNotTakeIsRefused(t *testing.T) {
 			}
 			if eval[bool](b, `new FormData(document.forms[0]).has('file')`) {
 				t.Error("the form has a file")
+			}
+			if keys := left(t, a.field); len(keys) > 0 {
+				t.Errorf("the bucket still has %q", keys)
 			}
 		})
 	}

@@ -25,7 +25,7 @@ const uppySource = `import Uppy from '@uppy/core'
 import AwsS3 from '@uppy/aws-s3'
 const uppy = new Uppy()
 uppy.use(AwsS3, { companionEndpoint: '/uploads/file' })
-uppy.on('file-added', (file) => uppy.setFileMeta(file.id, { size: file.size }))
+if (!location.search) uppy.on('file-added', (file) => uppy.setFileMeta(file.id, { size: file.size }))
 const token = document.getElementById('token'), fault = document.getElementById('fault')
 uppy.on('upload-success', (file, { body }) => { token.textContent = body.key })
 uppy.on('upload-error', (file, error) => { fault.textContent = error.message || 'failed' })
@@ -58,7 +58,7 @@ var uppyBundle = sync.OnceValues(func() (script []byte, err error) {
 })
 
 // uppyApp is an app whose page has stock Uppy.
-func uppyApp(t *testing.T) (*app, *httptest.Server) {
+func uppyApp(t *testing.T, most int64) (*app, *httptest.Server) {
 	t.Helper()
 	script, err := uppyBundle()
 	if err != nil {
@@ -79,7 +79,7 @@ func uppyApp(t *testing.T) (*app, *httptest.Server) {
 	}
 	t.Cleanup(a.store.CloseIdleConnections)
 	a.field = a.store.Field(core.FieldConfig{
-		Name: "file", Bucket: s.Bucket(t), MaxSize: 400 * core.MiB, Accept: core.Images, Direct: core.DirectConfig{Origins: []string{server.URL}},
+		Name: "file", Bucket: s.Bucket(t), MaxSize: most, Accept: core.Images, Direct: core.DirectConfig{Origins: []string{server.URL}},
 	})
 	if err := a.store.Startup(core.StartupConfig{}).Start(t.Context()); err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func uppyApp(t *testing.T) (*app, *httptest.Server) {
 
 func TestStockUppySendsFilesOfAnySize(t *testing.T) {
 	t.Parallel()
-	a, server := uppyApp(t)
+	a, server := uppyApp(t, 400*core.MiB)
 	b := newTab(t)
 	b.open(server.URL)
 	b.wait(`document.body.className === 'live'`)
@@ -133,7 +133,7 @@ func TestStockUppySendsFilesOfAnySize(t *testing.T) {
 
 func TestStockUppyIsRefusedWhatTheFieldDoesNotTake(t *testing.T) {
 	t.Parallel()
-	a, server := uppyApp(t)
+	a, server := uppyApp(t, 400*core.MiB)
 	b := newTab(t)
 	b.open(server.URL)
 	b.wait(`document.body.className === 'live'`)
@@ -147,6 +147,35 @@ func TestStockUppyIsRefusedWhatTheFieldDoesNotTake(t *testing.T) {
 		b.wait(`fault.textContent`)
 		if n := bytesSent(a.outside); n != 0 || eval[string](b, `token.textContent`) != "" {
 			t.Errorf("%s: %d bytes were sent, want none, and no token", filepath.Base(path), n)
+		}
+	}
+}
+
+// TestStockUppyIsToldAfterTheBytes has Uppy not say how long its files are, as it
+// does by itself: parts are counted when the upload is completed.
+func TestStockUppyIsToldAfterTheBytes(t *testing.T) {
+	t.Parallel()
+	a, server := uppyApp(t, 110*core.MiB)
+	b := newTab(t)
+	b.open(server.URL + "/?without-size")
+	b.wait(`document.body.className === 'live'`)
+	fake := filepath.Join(t.TempDir(), "fake.png")
+	if err := errors.Join(os.WriteFile(fake, []byte("<html>no image</html>"), 0o600), os.Truncate(fake, 101*core.MiB)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{file(t, "large.png", 111*core.MiB), fake} { // more than 100 MiB are sent in parts
+		a.outside.Reset()
+		b.pick("#f", path)
+		b.wait(`token.textContent || fault.textContent`)
+		t.Logf("%s: Uppy says %q, after %d bytes", filepath.Base(path), eval[string](b, `fault.textContent`), bytesSent(a.outside))
+		if got := eval[string](b, `token.textContent`); got != "" {
+			t.Errorf("%s: there is a token", filepath.Base(path))
+		}
+		if n := bytesSent(a.outside); n < 101*core.MiB {
+			t.Errorf("%s: %d bytes were sent, want all", filepath.Base(path), n)
+		}
+		if keys := left(t, a.field); len(keys) > 0 {
+			t.Errorf("%s: the bucket still has %q", filepath.Base(path), keys)
 		}
 	}
 }

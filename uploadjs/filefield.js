@@ -389,7 +389,7 @@ export class FilefieldUpload extends Base {
       input.value = '' // the same file can be chosen again
     })
     on(this, 'dragover', (e) => this.#drag(e, true))
-    on(this, 'dragleave', (e) => this.contains(e.relatedTarget) || this.#drag(e, false))
+    on(this, 'dragleave', (e) => this.contains(e.relatedTarget) || this.toggleAttribute('data-drag', false))
     on(this, 'drop', (e) => {
       this.#drag(e, false)
       if (!input.disabled) this.add(e.dataTransfer.files)

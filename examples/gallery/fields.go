@@ -20,7 +20,7 @@ func declareFields(store *core.Store, origins []string) {
 		Model: "photo", Name: "public_photos", Bucket: "gallery-public", LinkBase: "/photos/public/",
 		UploadTo: core.Strftime("%Y/%m", core.RandomName),
 		MaxSize:  512 * core.MiB, MaxFiles: 50, Accept: "image/png image/jpeg image/gif image/webp",
-		Direct: core.DirectConfig{Origins: origins},
+		Direct: core.DirectConfig{Origins: origins, MultipartOver: 8 * core.MiB}, // phones lose connections
 		Variants: []core.Variant{
 			// There before the photo is shown first, so that a page of them asks the app nothing.
 			{Name: "thumb", Width: 480, Height: 480, Mode: core.Fill, Format: "image/jpeg"},
