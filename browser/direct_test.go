@@ -3,10 +3,16 @@
 package browser
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"net/http"
+	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -116,6 +122,53 @@ func TestFilesThatAreDroppedAreSent(t *testing.T) {
 		t.Errorf("the app has %v", got)
 	}
 	onceEach(t, a, 3)
+}
+
+func TestAFileGoesWithItsChecksumAndIsRefusedIfItIsDamaged(t *testing.T) {
+	t.Parallel()
+	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB, MaxFiles: 2})
+	dir := t.TempDir()
+	small, long := writeFile(t, dir, "small.txt", 1), writeFile(t, dir, "long.txt", 3<<20+7) // of more than one slice
+	b := newTab(t)
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(small, long)
+	b.wait(states + ` == 'done done'`)
+	want := map[int64]string{}
+	for _, path := range []string{small, long} {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := crc32.Checksum(content, crc32.MakeTable(crc32.Castagnoli))
+		want[int64(len(content))] = base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
+	}
+	for _, r := range a.outside.Requests() {
+		if got := r.Header.Get("X-Amz-Checksum-Crc32c"); r.Method == http.MethodPut && got != want[r.ContentLength] {
+			t.Errorf("%d bytes went with the checksum %q, want %q", r.ContentLength, got, want[r.ContentLength])
+		}
+	}
+	b.save(2)
+	before := left(t, a.field)
+
+	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPut {
+			content, _ := io.ReadAll(r.Body)
+			content[len(content)/2] ^= 1
+			r.Body = io.NopCloser(bytes.NewReader(content))
+		}
+		return false
+	})
+	b.open(a.URL)
+	b.wait(ready)
+	b.choose(writeFile(t, dir, "damaged.txt", 10<<10))
+	b.wait(states + ` == 'failed'`)
+	if got := eval[string](b, said); got != "Storage did not take the file." {
+		t.Errorf("the page says %q", got)
+	}
+	if got := left(t, a.field); !slices.Equal(got, before) {
+		t.Errorf("the bucket has %q, want %q", got, before)
+	}
 }
 
 // left are the objects of the bucket, without the markers that keep an upload from

@@ -21,6 +21,9 @@ import (
 	"github.com/filefield/filefield/core"
 )
 
+// photoField is where the gallery's public photos are sent.
+const photoField = "/uploads/public_photos"
+
 const statuses = `[...document.querySelectorAll('.filefield-status')].map(s => s.textContent).join('; ')`
 
 func TestPhotosOfAnySizeGoStraightToTheBucket(t *testing.T) {

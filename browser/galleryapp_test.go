@@ -16,9 +16,6 @@ import (
 	"github.com/filefield/filefield/internal/s3test"
 )
 
-// photoField is where the gallery's public photos are sent.
-const photoField = "/uploads/public_photos"
-
 // gallery is the example app, on a server of its own that browsers reach through
 // the recorder outside, and the app through inside.
 type gallery struct {

@@ -4,6 +4,7 @@
 const PREFIX = 'filefield:' // of what is kept in localStorage
 const BATCH = 20 // URLs of parts that are asked for at a time: they expire
 const FILES = 2 // files of an element that are sent at a time
+const CHECKED = 32 << 20 // bytes of a file up to which its checksum goes with it: larger ones are sent in parts
 const MARGIN = 60_000 // milliseconds that a kept ticket has to live
 
 /** What the elements say. Assign other texts before the first one is there. */
@@ -120,7 +121,8 @@ export class Upload extends EventTarget {
     if (!this.#ticket) {
       const { name, size, type } = this.file
       this.#have.clear()
-      this.#ticket = await this.#call('', { name, size, type, form: this.form })
+      const crc32c = size > CHECKED ? undefined : await checksum(this.file)
+      this.#ticket = await this.#call('', { name, size, type, crc32c, form: this.form })
     }
     for (let round = 0; ; round++) {
       await (this.#ticket.method === 'MULTIPART' ? this.#parts(this.#ticket) : this.#whole(this.#ticket))
@@ -294,6 +296,21 @@ export class Upload extends EventTarget {
       x.send(body)
     })
   }
+}
+
+// The table of CRC-32C, which is reflected (RFC 3720, 12.1).
+const CRC = new Uint32Array(256).map((_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0x82f63b78 : n >>> 1
+  return n
+})
+
+// checksum is a file's CRC-32C as S3 has it: its bytes, the highest first, in base64.
+async function checksum(file) {
+  let crc = -1
+  for (let at = 0; at < file.size; at += 1 << 20) {
+    for (const byte of new Uint8Array(await file.slice(at, at + (1 << 20)).arrayBuffer())) crc = CRC[(crc ^ byte) & 255] ^ (crc >>> 8)
+  }
+  return btoa(String.fromCharCode(...[24, 16, 8, 0].map((shift) => (~crc >>> shift) & 255)))
 }
 
 // fault says why a request failed: the app's own words, where it has some.
