@@ -97,12 +97,17 @@ func missing(err error) error {
 	return err
 }
 
-// newest has the last four photos of each album loaded, in one query for all.
-const newest = "id > COALESCE((SELECT id FROM photos p WHERE p.album_id = photos.album_id ORDER BY id DESC LIMIT 1 OFFSET 4), 0)"
+// covers are the albums that a visitor may see, each with its last four photos: one
+// query for the albums, one for the photos of all.
+func covers(db *gorm.DB, visitor string) (albums []Album, err error) {
+	const newest = "id > COALESCE((SELECT id FROM photos p WHERE p.album_id = photos.album_id ORDER BY id DESC LIMIT 1 OFFSET 4), 0)"
+	photos := func(db *gorm.DB) *gorm.DB { return db.Where(newest).Order("id DESC") }
+	err = db.Preload("Photos", photos).Where("public OR owner = ?", visitor).Order("id DESC").Limit(200).Find(&albums).Error
+	return albums, err
+}
 
 func (a *app) home(c echo.Context) error {
-	var albums []Album
-	err := a.rows(c).Preload("Photos", newest).Where("public OR owner = ?", visitor(c)).Order("id DESC").Limit(200).Find(&albums).Error
+	albums, err := covers(a.rows(c), visitor(c))
 	if err != nil {
 		return err
 	}

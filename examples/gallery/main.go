@@ -25,9 +25,6 @@ import (
 	"github.com/filefield/filefield/orm/gormfiles"
 )
 
-// finishTimeout is how long running requests may go on after a signal.
-const finishTimeout = 10 * time.Second
-
 func main() {
 	if err := run(); err != nil {
 		slog.Error("the gallery ended with an error", "error", err)
@@ -119,14 +116,14 @@ func openRows(dir string) (*gorm.DB, error) {
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// The forms of this app are for its own pages: other sites' are refused.
 	server := &http.Server{Handler: http.NewCrossOriginProtection().Handler(handler), ReadHeaderTimeout: 10 * time.Second}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
-	select {
-	case err := <-failed:
+	finished := make(chan error, 1)
+	context.AfterFunc(ctx, func() {
+		finish, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		finished <- server.Shutdown(finish)
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
-	case <-ctx.Done():
 	}
-	finish, cancel := context.WithTimeout(context.Background(), finishTimeout)
-	defer cancel()
-	return server.Shutdown(finish)
+	return <-finished
 }
