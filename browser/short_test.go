@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/filefield/filefield/core"
+	"github.com/filefield/filefield/internal/s3test"
 )
 
 // TestPhotosGoStraightToTheBucketInShort is what "make test" has of direct uploads in
@@ -26,8 +27,8 @@ func TestPhotosGoStraightToTheBucketInShort(t *testing.T) {
 		b.pick("#photos", file(t, c.name, c.size))
 		b.wait(fmt.Sprintf("%s === %d", photosShown, shown+1))
 		sentOnce(t, g.outside, c.parts)
-		if n := bytesSent(g.outside); n != c.size {
-			t.Errorf("%s: the browser sent %d bytes to storage, want %d", c.name, n, c.size)
+		if n := bytesTaken(g.outside); n != c.size {
+			t.Errorf("%s: storage took %d bytes of the browser, want %d", c.name, n, c.size)
 		}
 		if n := bytesSent(g.inside); n > 64*core.KiB {
 			t.Errorf("%s: the app sent %d bytes to storage, want none of the file", c.name, n)
@@ -38,4 +39,15 @@ func TestPhotosGoStraightToTheBucketInShort(t *testing.T) {
 			t.Errorf("%s: the private photo's URL is %s, want a signed one", c.name, link)
 		}
 	}
+}
+
+// bytesTaken are those of the requests that storage took: a busy machine may have
+// broken others.
+func bytesTaken(r *s3test.Recorder) (n int64) {
+	for _, request := range r.Requests() {
+		if request.Status/100 == 2 {
+			n += max(request.ContentLength, 0)
+		}
+	}
+	return n
 }
