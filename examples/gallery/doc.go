@@ -1,5 +1,7 @@
 // Command gallery is a photo gallery: many images at once, dropped on the page and
-// sent by the browser straight to the bucket; public and private albums.
+// sent by the browser straight to the bucket; public and private albums. Pages show
+// variants of the photos: thumbnails, and a larger one that is made when it is first
+// looked at. The originals are there to be saved.
 //
 //	go run ./examples/gallery
 //
