@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = 2 * time.Minute // on a machine that is busy with other things
 	signingKey   = "the key of the contract's tests, 32+ bytes"
 )
 
