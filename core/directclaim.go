@@ -240,6 +240,9 @@ func (f *Field) AbortDirect(ctx context.Context, t Token) error {
 		if err != nil && !isUploadGone(err) {
 			return err
 		}
+		if err := f.bucket.remove(ctx, restKey(t.Object.Key)); err != nil { // see AppendDirect
+			return err
+		}
 	}
 	err := f.abandon(ctx, t)
 	if KindOf(err) == ErrPrecondition {

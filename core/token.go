@@ -159,6 +159,10 @@ func (f *Field) Verify(token string) (Token, error) {
 
 var errExpired = errors.New("the token expired")
 
+// IsExpired says whether err is ErrToken for a token that was right but for its
+// time, so that a client can be told that it came too late.
+func IsExpired(err error) bool { return errors.Is(err, errExpired) }
+
 // errBadToken says no more than that: a forger learns nothing from it.
 var errBadToken = errors.New("the token is not authentic")
 
