@@ -207,10 +207,8 @@ func (a *appending) run(ctx context.Context) error {
 		if a.part.size < want {
 			return a.end(ctx, failed)
 		}
-		if a.piece.Verify != nil {
-			if err := a.guard(ctx, a.full+1 == last); err != nil {
-				return err
-			}
+		if err := a.guard(ctx, last); err != nil {
+			return err
 		}
 		if err := a.send(ctx); err != nil {
 			return err
@@ -236,11 +234,13 @@ func (a *appending) count() {
 
 // guard has a part sent only where the piece can still be discarded, or is known
 // to be right.
-func (a *appending) guard(ctx context.Context, last bool) error {
-	if last { // nothing may come behind it
+func (a *appending) guard(ctx context.Context, last int) error {
+	switch {
+	case a.piece.Verify == nil:
+		return nil
+	case a.full+1 == last: // nothing may come behind it
 		return a.piece.Verify()
-	}
-	if a.held {
+	case a.held:
 		return nil
 	}
 	return a.hold(ctx)

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
@@ -18,18 +20,23 @@ import (
 
 func TestMain(m *testing.M) { s3test.Main(m) }
 
-func newField(t *testing.T) *core.Field {
+func newField(t *testing.T, change ...func(*core.Config, *core.FieldConfig)) *core.Field {
 	t.Helper()
 	s := s3test.Start(t)
-	store, err := core.Open(core.Config{
+	config := core.Config{
 		Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: core.Secret(s.SecretKey),
 		Region: s.Region, SigningKeys: []core.Secret{"a key for tests, long enough"},
-	})
+	}
+	in := core.FieldConfig{Name: "file", Bucket: s.Bucket(t), MaxSize: 20 * core.MiB, Direct: core.DirectConfig{PartSize: 5 * core.MiB}}
+	for _, f := range change {
+		f(&config, &in)
+	}
+	store, err := core.Open(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(store.CloseIdleConnections)
-	return store.Field(core.FieldConfig{Name: "file", Bucket: s.Bucket(t), MaxSize: 20 * core.MiB, Direct: core.DirectConfig{PartSize: 5 * core.MiB}})
+	return store.Field(in)
 }
 
 // serve is a process: each call makes a handler of its own.
@@ -135,4 +142,51 @@ func TestATerminatedUploadIsGone(t *testing.T) {
 	wantStatus(t, "a HEAD after it", do(t, http.MethodHead, base+at, nil), 404)
 	wantStatus(t, "a file that is too long", do(t, http.MethodPost, base+"/tus", nil, "Upload-Length", "99999999999"), 413)
 	wantStatus(t, "a forged upload", do(t, http.MethodHead, base+"/tus/forged", nil), 404)
+}
+
+func TestAnUploadThatHasExpiredIsAnswered410(t *testing.T) {
+	t.Parallel()
+	var later atomic.Int64
+	base := serve(t, newField(t, func(c *core.Config, _ *core.FieldConfig) {
+		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	}))
+	at := begin(t, base, 100)
+	later.Store(int64(25 * time.Hour))
+	wantStatus(t, "a HEAD", do(t, http.MethodHead, base+at, nil), 410)
+	wantStatus(t, "a piece", patch(t, base+at, 0, make([]byte, 10)), 410)
+}
+
+func TestWhatTheFieldDoesNotTakeIsRemovedAtItsEnd(t *testing.T) {
+	t.Parallel()
+	field := newField(t, func(_ *core.Config, f *core.FieldConfig) { f.Accept = core.Images })
+	base := serve(t, field)
+	page := []byte("<html><script>alert(1)</script>")
+	at := begin(t, base, len(page))
+	wantStatus(t, "the last piece", patch(t, base+at, 0, page), 415)
+	wantStatus(t, "a HEAD after it", do(t, http.MethodHead, base+at, nil), 404)
+}
+
+func TestAnotherUsersUploadIsNotFound(t *testing.T) {
+	t.Parallel()
+	handler := nethttp.Handle(tusupload.New(newField(t), nethttp.Anyone, tusupload.Config{}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r.WithContext(core.WithSubject(r.Context(), r.Header.Get("X-User"))))
+	}))
+	t.Cleanup(server.Close)
+	created := do(t, http.MethodPost, server.URL+"/tus", nil, "Upload-Length", "10", "X-User", "ann")
+	at, err := created.Location()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, "another's HEAD", do(t, http.MethodHead, at.String(), nil, "X-User", "bob"), 404)
+	wantStatus(t, "the user's own", do(t, http.MethodHead, at.String(), nil, "X-User", "ann"), 200)
+}
+
+func TestAnEmptyFileIsWholeAtOnce(t *testing.T) {
+	t.Parallel()
+	base := serve(t, newField(t, func(_ *core.Config, f *core.FieldConfig) { f.AllowEmpty = true }))
+	created := do(t, http.MethodPost, base+"/tus", nil, "Upload-Length", "0")
+	if created.StatusCode != 201 || created.Header.Get(tusupload.TokenHeader) == "" {
+		t.Errorf("it is answered %d, %v", created.StatusCode, created.Header)
+	}
 }
