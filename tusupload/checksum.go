@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"hash"
 	"hash/crc32"
-	"io"
 	"net/http"
 	"strings"
 
@@ -38,23 +37,15 @@ func newHash(algorithm string) hash.Hash {
 	}
 }
 
-// sum is a checksum that a client gave, and what its body comes to.
-type sum struct {
-	io.ReadCloser
-	hash hash.Hash
-	want []byte
-}
-
 // parseChecksum reads an Upload-Checksum: an algorithm, a space, and base64.
-func parseChecksum(header string) (*sum, bool) {
+func parseChecksum(header string) (sum hash.Hash, want []byte, ok bool) {
 	algorithm, text, _ := strings.Cut(header, " ")
-	s := &sum{hash: newHash(algorithm)}
-	if s.hash == nil {
-		return nil, false
+	sum = newHash(algorithm)
+	if sum == nil {
+		return nil, nil, false
 	}
-	var err error
-	s.want, err = base64.StdEncoding.DecodeString(text)
-	return s, err == nil && len(s.want) == s.hash.Size()
+	want, err := base64.StdEncoding.DecodeString(text)
+	return sum, want, err == nil && len(want) == sum.Size()
 }
 
 // checksum has the body of a request with a checksum held against it.
@@ -63,25 +54,19 @@ func (c *call) checksum(inner *http.Request) error {
 	if header == "" || inner.Method != http.MethodPatch && inner.Method != http.MethodPost {
 		return nil
 	}
-	s, ok := parseChecksum(header)
-	if !ok {
+	var ok bool
+	if c.body.sum, c.body.want, ok = parseChecksum(header); !ok {
 		return &core.Error{Kind: core.ErrMalformed, Op: "tus upload", Detail: "Upload-Checksum takes " + strings.Join(algorithms(), ", ") + ", and the sum in base64"}
 	}
-	s.ReadCloser = inner.Body
-	inner.Body = s
-	c.sum = s
 	return nil
 }
 
-func (s *sum) Read(p []byte) (int, error) {
-	n, err := s.ReadCloser.Read(p)
-	s.hash.Write(p[:n]) // never fails
-	return n, err
-}
-
 // verify says whether what was read is what the client meant.
-func (s *sum) verify() error {
-	if subtle.ConstantTimeCompare(s.hash.Sum(nil), s.want) == 1 {
+func (b *body) verify() error {
+	switch {
+	case b.err != nil: // it has not come to its end
+		return b.err
+	case subtle.ConstantTimeCompare(b.sum.Sum(nil), b.want) == 1:
 		return nil
 	}
 	return handler.NewError("ERR_CHECKSUM_MISMATCH", "the content is not what the checksum says", statusChecksumMismatch)

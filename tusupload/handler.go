@@ -2,7 +2,6 @@ package tusupload
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"path"
@@ -41,7 +40,12 @@ type Config struct {
 	Idle time.Duration
 }
 
-const defaultIdle = 30 * time.Second
+const (
+	defaultIdle = 30 * time.Second
+	// grace is how long a request whose client is gone may take to keep what arrived.
+	grace = 10 * time.Second
+	never = 1000 * time.Hour
+)
 
 // New returns a handler that takes files of a field by the tus protocol. authorize
 // says who may, for every request: it sees the name, type and size that the client
@@ -55,7 +59,10 @@ const defaultIdle = 30 * time.Second
 // field does not take is refused when it is begun, or removed at its end. Failures
 // that tusd finds in the protocol are answered by tusd, in plain text.
 func New(field *core.Field, authorize nethttp.Authorizer, config Config) nethttp.HandlerFunc {
-	t := &endpoint{field: field, authorize: authorize, quota: config.Quota, origins: config.Origins, cross: http.NewCrossOriginProtection()}
+	if config.Idle == 0 {
+		config.Idle = defaultIdle
+	}
+	t := &endpoint{field: field, authorize: authorize, idle: config.Idle, quota: config.Quota, origins: config.Origins, cross: http.NewCrossOriginProtection()}
 	refuse := func(err error, advice string) {
 		t.fault = &core.Error{Kind: core.ErrConfig, Op: "tus upload", Field: field.Name(), Err: err, Advice: advice}
 	}
@@ -70,16 +77,14 @@ func New(field *core.Field, authorize nethttp.Authorizer, config Config) nethttp
 	if config.Locker == nil {
 		config.Locker = memorylocker.New()
 	}
-	if config.Idle == 0 {
-		config.Idle = defaultIdle
-	}
 	composer := handler.NewStoreComposer()
 	composer.UseCore(t)
 	composer.UseTerminater(t)
-	composer.UseLocker(config.Locker)
+	composer.UseLocker(locks{config.Locker})
 	tusd, err := handler.NewUnroutedHandler(handler.Config{
 		StoreComposer: composer, MaxSize: field.Config().MaxSize, DisableDownload: true,
-		Cors: &handler.CorsConfig{Disable: true}, NetworkTimeout: config.Idle, Logger: slog.New(quiet{}),
+		Cors: &handler.CorsConfig{Disable: true}, Logger: slog.New(quiet{}),
+		NetworkTimeout: never, GracefulRequestCompletionTimeout: 1, // body and serve have their own
 	})
 	if err != nil {
 		refuse(err, "")
@@ -121,6 +126,7 @@ type endpoint struct {
 	authorize nethttp.Authorizer
 	quota     func(*http.Request, nethttp.DirectRequest) error
 	cross     *http.CrossOriginProtection
+	idle      time.Duration
 	origins   []string
 	fault     error
 	tusd      http.Handler
@@ -132,8 +138,8 @@ type call struct {
 	id    string
 	token core.Token // of the upload
 	done  string     // the token of the file, once it is whole
-	sum   *sum       // of the body, where the client gives one
-	err   error      // what the data store refused with
+	body  *body
+	err   error // what the data store refused with
 }
 
 type callKey struct{}
@@ -155,8 +161,12 @@ func (t *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := t.cross.Check(r); err != nil {
 		return &core.Error{Kind: core.ErrForbidden, Op: "tus upload", Field: t.field.Name(), Detail: "uploads are for the app's own pages", Err: err}
 	}
-	c := &call{r: r}
-	inner := r.WithContext(context.WithValue(r.Context(), callKey{}, c))
+	c := &call{r: r, body: &body{ReadCloser: r.Body, connection: http.NewResponseController(w), idle: t.idle}}
+	defer c.body.leave()
+	ctx, end := outlive(r.Context())
+	defer end()
+	inner := r.WithContext(context.WithValue(ctx, callKey{}, c))
+	inner.Body = c.body
 	if method := r.Header.Get("X-HTTP-Method-Override"); r.Method == http.MethodPost && method != "" {
 		inner.Method = method // before anything is decided by it
 		inner.Header = r.Header.Clone()
@@ -178,6 +188,13 @@ func (t *endpoint) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	t.tusd.ServeHTTP(&answer{ResponseWriter: w, call: c, method: inner.Method}, inner)
 	return c.err
+}
+
+// outlive returns a context that ends some time after ctx, or at once by end.
+func outlive(ctx context.Context) (_ context.Context, end func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // announced is what a client says of its file.
@@ -318,5 +335,3 @@ func (a *answer) Write(b []byte) (int, error) {
 	}
 	return a.ResponseWriter.Write(b)
 }
-
-var errNotBegun = errors.New("the upload was begun in another way")

@@ -54,6 +54,8 @@ func (c *call) refuse(err error) error {
 	return err
 }
 
+var errNotBegun = errors.New("the upload was begun in another way")
+
 // upload is one upload in the course of one request.
 type upload struct {
 	*endpoint
@@ -68,9 +70,6 @@ func (u *upload) GetInfo(ctx context.Context) (handler.FileInfo, error) {
 	info := handler.FileInfo{ID: u.id, Size: o.Size, MetaData: handler.MetaData{"filename": o.Name, "filetype": o.Type}}
 	if u.fresh {
 		return info, nil
-	}
-	if u.r.Method == "DELETE" || u.r.Header.Get("X-HTTP-Method-Override") == "DELETE" {
-		return info, nil // it is ended, however far it is
 	}
 	offset, err := u.offset(ctx)
 	switch {
@@ -103,17 +102,32 @@ func (u *upload) finish(ctx context.Context) (err error) {
 }
 
 // WriteChunk adds a request's body to the upload.
-func (u *upload) WriteChunk(ctx context.Context, offset int64, body io.Reader) (int64, error) {
-	piece := core.DirectPiece{Offset: offset, Body: body}
-	if u.sum != nil {
-		piece.Verify = u.sum.verify
+func (u *upload) WriteChunk(ctx context.Context, offset int64, content io.Reader) (int64, error) {
+	piece := core.DirectPiece{Offset: offset, Body: content}
+	if u.body.sum != nil {
+		piece.Verify = u.body.verify
 	}
 	n, err := u.field.AppendDirect(ctx, u.token, piece)
+	return n, u.outcome(err)
+}
+
+// outcome is what is said of a piece. tus-js-client tries again after 409, from
+// where the upload stands then.
+func (u *upload) outcome(err error) error {
+	why := u.body.err
+	var timeout interface{ Timeout() bool }
 	var mismatch handler.Error
-	if err != nil && !errors.As(err, &mismatch) {
-		err = u.refuse(err)
+	switch {
+	case errors.Is(why, errInterrupted):
+		return u.refuse(&core.Error{Kind: core.ErrUnfinished, Op: "tus upload", Detail: "Another request goes on with this upload; ask for the offset.", Err: why})
+	case errors.As(why, &timeout) && timeout.Timeout():
+		return u.refuse(&core.Error{Kind: core.ErrUnfinished, Op: "tus upload", Detail: "No data arrived for too long; ask for the offset.", Err: why})
+	case why != nil && errors.Is(err, why): // tusd knows it too
+		return nil
+	case err != nil && !errors.As(err, &mismatch):
+		return u.refuse(err)
 	}
-	return n, err
+	return err
 }
 
 // FinishUpload makes the file, when it has all its bytes, if the field takes it.

@@ -18,7 +18,7 @@ import (
 	"github.com/filefield/filefield/tusupload"
 )
 
-func TestMain(m *testing.M) { s3test.Main(m) }
+func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
 
 func newField(t *testing.T, change ...func(*core.Config, *core.FieldConfig)) *core.Field {
 	t.Helper()
