@@ -4,88 +4,16 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/filefield/filefield/core"
-	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/nethttp"
 	"github.com/filefield/filefield/tusupload"
 )
-
-func TestMain(m *testing.M) { s3test.Main(m, s3test.NoGoroutines) }
-
-func newField(t *testing.T, change ...func(*core.Config, *core.FieldConfig)) *core.Field {
-	t.Helper()
-	s := s3test.Start(t)
-	config := core.Config{
-		Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: core.Secret(s.SecretKey),
-		Region: s.Region, SigningKeys: []core.Secret{"a key for tests, long enough"},
-	}
-	in := core.FieldConfig{Name: "file", Bucket: s.Bucket(t), MaxSize: 20 * core.MiB, Direct: core.DirectConfig{PartSize: 5 * core.MiB}}
-	for _, f := range change {
-		f(&config, &in)
-	}
-	store, err := core.Open(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(store.CloseIdleConnections)
-	return store.Field(in)
-}
-
-// serve is a process: each call makes a handler of its own.
-func serve(t *testing.T, field *core.Field) string {
-	t.Helper()
-	server := httptest.NewServer(nethttp.Handle(tusupload.New(field, nethttp.Anyone, tusupload.Config{})))
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-func do(t *testing.T, method, to string, body []byte, headers ...string) *http.Response {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, to, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Tus-Resumable", "1.0.0")
-	for i := 0; i < len(headers); i += 2 {
-		r.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
-	return response
-}
-
-func patch(t *testing.T, to string, offset int, body []byte, headers ...string) *http.Response {
-	t.Helper()
-	return do(t, http.MethodPatch, to, body, append([]string{"Content-Type", "application/offset+octet-stream", "Upload-Offset", strconv.Itoa(offset)}, headers...)...)
-}
-
-func begin(t *testing.T, base string, size int) string {
-	t.Helper()
-	response := do(t, http.MethodPost, base+"/tus", nil, "Upload-Length", strconv.Itoa(size))
-	to, err := response.Location()
-	if response.StatusCode != 201 || err != nil || response.Header.Get("Upload-Expires") == "" {
-		t.Fatalf("the creation is answered %d, %v, %v", response.StatusCode, err, response.Header)
-	}
-	return to.Path
-}
-
-func wantStatus(t *testing.T, what string, got *http.Response, want int) {
-	t.Helper()
-	if got.StatusCode != want {
-		t.Fatalf("%s is answered %d, want %d", what, got.StatusCode, want)
-	}
-}
 
 func TestAFileInPiecesIsCarriedOnByAnotherProcess(t *testing.T) {
 	t.Parallel()
@@ -110,26 +38,8 @@ func TestAFileInPiecesIsCarriedOnByAnotherProcess(t *testing.T) {
 	if again.Header.Get(tusupload.TokenHeader) == "" {
 		t.Error("a HEAD after the end brings no token")
 	}
-	token, err := field.Verify(last.Header.Get(tusupload.TokenHeader))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, txn := core.Begin(t.Context())
-	o, err := field.ClaimObject(ctx, token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := txn.Commit(ctx); err != nil {
-		t.Fatal(err)
-	}
-	stream, err := field.Bucket().Open(t.Context(), o.Key, core.OpenOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stream.Close()
-	body, err := io.ReadAll(stream)
-	if err != nil || !bytes.Equal(body, content) {
-		t.Errorf("the file has %d bytes, %v; want the %d sent", len(body), err, len(content))
+	if got := claim(t, field, last.Header.Get(tusupload.TokenHeader)); !bytes.Equal(got, content) {
+		t.Errorf("the file has %d bytes; want the %d sent", len(got), len(content))
 	}
 }
 
