@@ -40,8 +40,9 @@ func watch(t *testing.T, upload nethttp.HandlerFunc) watched {
 	return w
 }
 
-// halfway sends the beginning of a PATCH, and leaves the connection open.
-func halfway(t *testing.T, to string, offset, length int, beginning []byte) net.Conn {
+// halfway sends the beginning of a PATCH, once the server is ready to read it, and
+// leaves the connection open.
+func halfway(t *testing.T, to string, offset, length int, beginning []byte, headers ...string) net.Conn {
 	t.Helper()
 	u, err := url.Parse(to)
 	if err != nil {
@@ -53,16 +54,27 @@ func halfway(t *testing.T, to string, offset, length int, beginning []byte) net.
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	head := fmt.Sprintf("PATCH %s HTTP/1.1\r\nHost: %s\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\nUpload-Offset: %d\r\nContent-Length: %d\r\n\r\n", u.Path, u.Host, offset, length)
-	if _, err := conn.Write(append([]byte(head), beginning...)); err != nil {
+	head := fmt.Sprintf("PATCH %s HTTP/1.1\r\nHost: %s\r\nTus-Resumable: 1.0.0\r\nContent-Type: application/offset+octet-stream\r\nUpload-Offset: %d\r\nContent-Length: %d\r\nExpect: 100-continue\r\n", u.Path, u.Host, offset, length)
+	for i := 0; i < len(headers); i += 2 {
+		head += headers[i] + ": " + headers[i+1] + "\r\n"
+	}
+	if _, err := io.WriteString(conn, head+"\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
+	answer := make([]byte, len(goOn))
+	if _, err := io.ReadFull(conn, answer); err != nil || string(answer) != goOn {
+		t.Fatalf("the server answers %q, %v; want that it goes on", answer, err)
+	}
+	if _, err := conn.Write(beginning); err != nil {
 		t.Fatal(err)
 	}
 	return conn
 }
 
-func offsetOf(t *testing.T, to string) int {
+func offsetOf(t *testing.T, to string, headers ...string) int {
 	t.Helper()
-	head := do(t, http.MethodHead, to, nil)
+	head := do(t, http.MethodHead, to, nil, headers...)
 	offset, err := strconv.Atoi(head.Header.Get("Upload-Offset"))
 	if head.StatusCode != 200 || err != nil {
 		t.Fatalf("a HEAD is answered %d, %v", head.StatusCode, head.Header)
