@@ -14,17 +14,17 @@ import (
 	"github.com/filefield/filefield/tusupload"
 )
 
-// stages are how far an upload of 12 MiB can have come.
+// stages are how far an upload of 6 MiB, in parts of 5, can have come.
 func stages() map[string]func(t *testing.T, to string, content []byte) {
 	return map[string]func(t *testing.T, to string, content []byte){
 		"begun":         func(*testing.T, string, []byte) {},
 		"within a part": func(t *testing.T, to string, content []byte) { patch(t, to, 0, content[:100]) },
 		"parts and a rest": func(t *testing.T, to string, content []byte) {
-			wantStatus(t, "a piece", patch(t, to, 0, content[:11_000_000]), 204)
+			wantStatus(t, "a piece", patch(t, to, 0, content[:6_000_000]), 204)
 		},
 		"a piece with a wrong checksum": func(t *testing.T, to string, content []byte) {
 			wrong := "md5 " + base64.StdEncoding.EncodeToString(make([]byte, 16))
-			wantStatus(t, "a piece", patch(t, to, 0, content[:11_000_000], "Upload-Checksum", wrong), 460)
+			wantStatus(t, "a piece", patch(t, to, 0, content[:6_000_000], "Upload-Checksum", wrong), 460)
 		},
 		"whole": func(t *testing.T, to string, content []byte) {
 			wantStatus(t, "all of it", patch(t, to, 0, content), 204)
@@ -34,7 +34,7 @@ func stages() map[string]func(t *testing.T, to string, content []byte) {
 
 func TestATerminatedUploadLeavesNothing(t *testing.T) {
 	t.Parallel()
-	content := noise(12 << 20)
+	content := noise(6 << 20)
 	for name, bring := range stages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func TestATerminatedUploadLeavesNothing(t *testing.T) {
 
 func TestAnUploadThatNobodyFinishesIsSweptAway(t *testing.T) {
 	t.Parallel()
-	content := noise(12 << 20)
+	content := noise(6 << 20)
 	for name, bring := range stages() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
