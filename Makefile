@@ -15,7 +15,7 @@ ARGS ?=
 PACKAGES ?=
 EMBEDDED_PACKAGES = $(or $(PACKAGES),work)
 # The other modules do not talk to the engine FILEFIELD_TEST_ENGINE chooses.
-MINIO_PACKAGES    = $(or $(PACKAGES),./... ./browser/... ./conformance/... ./databases/... ./examples/... ./faults/... ./manage/... ./cmd/filefield/...)
+MINIO_PACKAGES    = $(or $(PACKAGES),./... ./browser/... ./conformance/... ./databases/... ./examples/... ./faults/... ./manage/... ./tusupload/... ./cmd/filefield/...)
 
 FUZZTIME  ?= 10s
 BENCH     ?= .
@@ -50,9 +50,9 @@ test-minio: engine-minio programs ## the tests on MinIO alone (PACKAGES=./core A
 	@$(TESTCOUNT) minio="$(MINIO_PACKAGES)"
 
 .PHONY: test-uploads
-test-uploads: engines programs ## direct uploads of up to 300 MiB in Chromium, on both S3 engines (some minutes; no part of "make test")
+test-uploads: engines programs ## uploads of up to 300 MiB in Chromium, and by tus-js-client, on both S3 engines (some minutes; no part of "make test")
 	@for engine in embedded minio; do
-		FILEFIELD_TEST_ENGINE=$$engine go test -timeout=30m -tags=uploads $(ARGS) ./browser
+		FILEFIELD_TEST_ENGINE=$$engine go test -timeout=30m -tags=uploads $(ARGS) ./browser ./tusupload
 	done
 
 # The tests build the engine they need and keep it in the user's cache folder.
@@ -148,7 +148,7 @@ programs: ## PostgreSQL, MariaDB, nginx, npm and Chromium, from Debian's package
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null || missing+=(postgresql)
 	command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
 	command -v nginx >/dev/null || ls /usr/sbin/nginx >/dev/null 2>&1 || missing+=(nginx-light)
-	command -v npm >/dev/null || missing+=(npm) # stock Uppy is bundled for a test
+	command -v npm >/dev/null || missing+=(npm) # stock Uppy and tus-js-client, for tests
 	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 	[ "$${#missing[@]}" -gt 0 ] || exit 0
 	if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then

@@ -210,20 +210,28 @@ func TestMetadataReachTheKeyAndTheObject(t *testing.T) {
 	})
 	base := serve(t, field)
 	text := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
-	created := do(t, http.MethodPost, base+"/tus", nil, "Upload-Length", "5", "Upload-Metadata",
-		"filename "+text("..\\été\r\n.txt")+",filetype "+text("text/plain")+",album "+text("sea"))
-	wantStatus(t, "the creation", created, 201)
-	at, err := created.Location()
-	if err != nil {
-		t.Fatal(err)
-	}
-	last := patch(t, at.String(), 0, []byte("hello"))
-	token, err := field.Verify(last.Header.Get(tusupload.TokenHeader))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if o := token.Object; !strings.HasPrefix(o.Key.String(), "sea/") || strings.ContainsAny(o.Name, "\\\r\n") || o.Size != 5 {
-		t.Errorf("the file is %+v", o)
+	for name, metadata := range map[string]string{
+		"filename and filetype": "filename " + text("..\\sea\r\n.txt") + ",filetype " + text("text/plain") + ",album " + text("sea"),
+		"name and type":         "name " + text("../sea.txt") + ",type " + text("text/plain") + ",album " + text("sea"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			created := do(t, http.MethodPost, base+"/tus", nil, "Upload-Length", "5", "Upload-Metadata", metadata)
+			wantStatus(t, "the creation", created, 201)
+			at, err := created.Location()
+			if err != nil {
+				t.Fatal(err)
+			}
+			last := patch(t, at.String(), 0, []byte("hello"))
+			token, err := field.Verify(last.Header.Get(tusupload.TokenHeader))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := token.Object
+			if !strings.HasPrefix(o.Key.String(), "sea/sea") || o.Name != "sea.txt" || o.Size != 5 || !strings.HasPrefix(o.Type, "text/plain") {
+				t.Errorf("the file is %+v", o)
+			}
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
+	"path"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -59,9 +60,14 @@ func TestAnUploadThatHasExpiredIsAnswered410(t *testing.T) {
 	var later atomic.Int64
 	base := serve(t, newField(t, func(c *core.Config, _ *core.FieldConfig) {
 		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		c.TokenExpiry = time.Hour
 	}))
 	at := begin(t, base, 100)
-	later.Store(int64(25 * time.Hour))
+	said, err := http.ParseTime(do(t, http.MethodHead, base+at, nil).Header.Get("Upload-Expires"))
+	if left := time.Until(said); err != nil || left < 50*time.Minute || left > time.Hour+time.Second {
+		t.Errorf("Upload-Expires is in %s, %v; want an hour", left, err)
+	}
+	later.Store(int64(time.Hour + time.Minute))
 	wantStatus(t, "a HEAD", do(t, http.MethodHead, base+at, nil), 410)
 	wantStatus(t, "a piece", patch(t, base+at, 0, make([]byte, 10)), 410)
 }
@@ -76,20 +82,39 @@ func TestWhatTheFieldDoesNotTakeIsRemovedAtItsEnd(t *testing.T) {
 	wantStatus(t, "a HEAD after it", do(t, http.MethodHead, base+at, nil), 404)
 }
 
-func TestAnotherUsersUploadIsNotFound(t *testing.T) {
+func TestAnUploadIsItsUsersAndItsFieldsOnly(t *testing.T) {
 	t.Parallel()
-	handler := nethttp.Handle(tusupload.New(newField(t), nethttp.Anyone, tusupload.Config{}))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(core.WithSubject(r.Context(), r.Header.Get("X-User"))))
-	}))
+	field := newField(t)
+	other := field.Store().Field(core.FieldConfig{Name: "other", Bucket: field.Bucket().Name()})
+	loggedIn := func(r *http.Request, _ core.Object) error {
+		if core.SubjectFrom(r.Context()) == "" {
+			return core.ErrUnauthenticated
+		}
+		return nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/tus/", nethttp.Handle(tusupload.New(field, loggedIn, tusupload.Config{})))
+	mux.Handle("/other/", nethttp.Handle(tusupload.New(other, loggedIn, tusupload.Config{})))
+	server := httptest.NewServer(asUser(mux))
 	t.Cleanup(server.Close)
-	created := do(t, http.MethodPost, server.URL+"/tus", nil, "Upload-Length", "10", "X-User", "ann")
+	created := do(t, http.MethodPost, server.URL+"/tus/", nil, "Upload-Length", "10", "X-User", "ann")
 	at, err := created.Location()
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, "another's HEAD", do(t, http.MethodHead, at.String(), nil, "X-User", "bob"), 404)
-	wantStatus(t, "the user's own", do(t, http.MethodHead, at.String(), nil, "X-User", "ann"), 200)
+	own, others := at.String(), server.URL+"/other/"+path.Base(at.Path)
+	for _, method := range []string{http.MethodHead, http.MethodPatch, http.MethodDelete} {
+		send := func(to string, headers ...string) *http.Response {
+			if method == http.MethodPatch {
+				return patch(t, to, 0, make([]byte, 10), headers...)
+			}
+			return do(t, method, to, nil, headers...)
+		}
+		wantStatus(t, method+" by nobody", send(own), 401)
+		wantStatus(t, method+" by another", send(own, "X-User", "bob"), 404)
+		wantStatus(t, method+" at another field", send(others, "X-User", "ann"), 404)
+	}
+	wantStatus(t, "the user's own piece", patch(t, own, 0, make([]byte, 10), "X-User", "ann"), 204)
 }
 
 func TestAnEmptyFileIsWholeAtOnce(t *testing.T) {
