@@ -98,7 +98,9 @@ func TestAfterACutTheUploadGoesOnWithNoByteSentTwice(t *testing.T) {
 			content := noise(11 << 20)
 			to := server.base + begin(t, server.base, len(content))
 			conn := halfway(t, to, 0, len(content), content[:cut])
-			conn.Close()
+			if err := conn.Close(); err != nil {
+				t.Fatal(err)
+			}
 			<-server.ended
 			if got := offsetOf(t, to); got != cut {
 				t.Fatalf("after a cut at %d the upload stands at %d", cut, got)

@@ -32,11 +32,12 @@ type Config struct {
 	// "https://app.example.org". Their preflights are answered here, and credentials
 	// are allowed.
 	Origins []string
-	// Locker has one request at a time work on an upload. Default: tusd's memorylocker,
-	// for one process; docs/tus.md has what several need.
+	// Locker has one request at a time work on an upload; it is asked for locks by
+	// bucket and key. Default: tusd's memorylocker, for one process; docs/tus.md has
+	// what several need.
 	Locker handler.Locker
-	// Idle is the longest time a client may take for its next bytes. Default 30 s. What
-	// it has sent until then is kept.
+	// Idle is the longest time a client may take for its next bytes, which what storage
+	// takes does not count to. Default 30 s. What it has sent until then is kept.
 	Idle time.Duration
 }
 
