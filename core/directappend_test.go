@@ -155,7 +155,7 @@ func TestAPieceThatIsNotVerifiedIsDiscardedWhole(t *testing.T) {
 			t.Parallel()
 			d, token := appended(t, len(content), content[:1000])
 			piece := core.DirectPiece{Offset: 1000, Body: strings.NewReader(strings.Repeat("x", end-1000)), Verify: func() error { return damaged }}
-			if n, err := d.AppendDirect(t.Context(), token, piece); n != 0 || err != damaged {
+			if n, err := d.AppendDirect(t.Context(), token, piece); n != 0 || err != damaged { //nolint:errorlint // as it is
 				t.Errorf("the piece gives %d, %v; want 0, and Verify's error as it is", n, err)
 			}
 			d.wantOffset(t, token, "after it", 1000)
