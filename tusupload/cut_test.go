@@ -101,7 +101,9 @@ func TestAfterACutTheUploadGoesOnWithNoByteSentTwice(t *testing.T) {
 			if err := conn.Close(); err != nil {
 				t.Fatal(err)
 			}
-			_ = <-server.ended // its client is gone
+			if err := <-server.ended; err != nil {
+				t.Errorf("the piece that was cut: %v; want that what came is kept", err)
+			}
 			if got := offsetOf(t, to); got != cut {
 				t.Fatalf("after a cut at %d the upload stands at %d", cut, got)
 			}
