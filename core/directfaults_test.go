@@ -162,6 +162,26 @@ func TestAnUploadInPartsIsCompletedAlthoughAnAnswerIsLost(t *testing.T) {
 	}
 }
 
+func TestAnUploadInPartsIsCompletedAlthoughStorageMissesAPartOnce(t *testing.T) {
+	t.Parallel()
+	for fault, times := range map[string]int64{"once": 1, "always": always} {
+		d := newDirectly(t, func(c *core.FieldConfig) { c.MaxSize = 20 * core.MiB }, func(c *core.Config) { c.Attempts = 2 })
+		token := d.token(t, d.begin(t.Context(), t, core.DirectUpload{Name: "a.bin", Size: 100, Method: core.DirectMultipart}).Token)
+		d.parts(t, token, string(random(5, 100)), 100, 1)
+		d.recorder.Intercept(answering(http.StatusBadRequest, "InvalidPart", times, isComplete))
+		text, _, err := d.CompleteDirect(t.Context(), token, nil)
+		d.recorder.Intercept(nil)
+		if times == always {
+			wantKind(t, "missed "+fault, err, core.ErrUnavailable)
+			text, _, err = d.CompleteDirect(t.Context(), token, nil)
+		}
+		if err != nil {
+			t.Fatalf("missed %s: its end is %v", fault, err)
+		}
+		d.mustClaim(t, d.token(t, text))
+	}
+}
+
 func TestD9TheBucketAnswersPagesOfTheDeclaredOriginsAlone(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)

@@ -191,6 +191,46 @@ func TestAFailingRequestIsRepeatedAndLeavesNothing(t *testing.T) {
 	}
 }
 
+// A cluster that loses a node answers some requests as if the client were at fault:
+// MinIO does not find parts that it has acknowledged, or says that its client has
+// gone. Neither means that the storage cannot do what was asked.
+func TestStorageThatLosesANodeIsUnavailable(t *testing.T) {
+	t.Parallel()
+	small, large := random(1, 1000), random(2, 5<<20+5000)
+	for _, c := range []struct {
+		name    string
+		status  int
+		code    string
+		content []byte
+		match   func(*http.Request) bool
+	}{
+		{"acknowledged parts are not found", 400, "InvalidPart", large, isComplete},
+		{"the completion is said to be disconnected", 499, "ClientDisconnected", large, isComplete},
+		{"a part is said to be disconnected", 499, "ClientDisconnected", large, isPart},
+		{"the start of an upload is said to be disconnected", 499, "ClientDisconnected", large, isCreate},
+		{"a PUT is said to be disconnected", 499, "ClientDisconnected", small, isPut},
+		{"a PUT is answered with 499 and nothing else", 499, "", small, isPut},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			recorder, store, bucket := recorded(t)
+			b := store.Bucket(bucket)
+			recorder.Intercept(answering(c.status, c.code, 1, c.match))
+			o, err := b.Save(t.Context(), "a.bin", core.Upload{Body: bytes.NewReader(c.content)})
+			if err != nil {
+				t.Fatalf("answered so once: %v", err)
+			}
+			if o.Key.String() != "a.bin" || !bytes.Equal(mustRead(t, b, o.Key, core.OpenOptions{}), c.content) {
+				t.Errorf("%s does not hold the content", o.Key)
+			}
+			recorder.Intercept(answering(c.status, c.code, always, c.match))
+			_, err = b.Save(t.Context(), "b.bin", core.Upload{Body: bytes.NewReader(c.content)})
+			wantKind(t, "answered so for ever", err, core.ErrUnavailable)
+			wantLeft(t, bucket, "a.bin")
+		})
+	}
+}
+
 // flipping changes one byte of the bodies that match, as bad memory in a proxy
 // would; TCP's checksum does not see it.
 type flipping struct {

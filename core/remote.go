@@ -169,6 +169,10 @@ func isTLS(err error) bool {
 	return errors.As(err, &certificate) || errors.As(err, &record) || errors.As(err, &alert) || errors.Is(err, http.ErrSchemeMismatch)
 }
 
+// statusClientClosed is nginx's status for a client that went away. MinIO answers
+// with it, too, when a node ends while it is handling a request.
+const statusClientClosed = 499
+
 func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 	switch r.Code {
 	case "NoSuchKey", "NoSuchVersion":
@@ -177,6 +181,8 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 		return ErrBucketMissing, "create it, or let Startup do so"
 	case "NoSuchUpload":
 		return ErrUnavailable, "the multipart upload is gone: something else aborted or completed it"
+	case "InvalidPart": // only parts are named that the storage has acknowledged or listed
+		return ErrUnavailable, "the storage does not find a part that it had acknowledged: see whether nodes or drives of it are down"
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "InvalidTokenId",
 		"XAdminUserNotFound":
 		return ErrCredentials, "check the access key, the secret key and that they belong to this storage"
@@ -210,6 +216,8 @@ func (s *Store) classifyResponse(r minio.ErrorResponse) (Kind, string) {
 		return ErrUnsupported, ""
 	case r.StatusCode == http.StatusForbidden:
 		return ErrDenied, "the credentials are valid but their policy does not allow this"
+	case r.StatusCode == statusClientClosed:
+		return ErrUnavailable, "the storage says that its client has gone, though we had not: nodes of it are going down, or a proxy cut the request"
 	case r.StatusCode >= 400 && r.StatusCode < 500 && r.StatusCode != http.StatusTooManyRequests && r.StatusCode != http.StatusRequestTimeout:
 		return ErrUnsupported, "the storage refused the request as it stands"
 	}
