@@ -224,3 +224,15 @@ func moduleRoot() (string, error) {
 		dir = parent
 	}
 }
+
+// MinIOPrograms returns the paths of MinIO's server and of supervise, which ends
+// it with the process that started it; both are built where that has not been
+// done yet. They are for tests that run servers in other ways than Start does.
+func MinIOPrograms() (server, supervise string, err error) {
+	s, err := newMinIO("")
+	if err != nil {
+		return "", "", err
+	}
+	m := s.(minioServer) //nolint:forcetypeassert // newMinIO makes no other
+	return m.program, m.supervisor, nil
+}
