@@ -122,15 +122,19 @@ func (c *cluster) stop() {
 	all.Wait()
 }
 
-// waitWhole waits until every node takes requests and has its quorum.
+// waitWhole waits until every node takes requests and would have its quorum without
+// itself. A node that has just started answers that it is healthy before it sees the
+// others: whoever takes it for whole then, and kills another, has two away.
 func (c *cluster) waitWhole(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the cluster does not become whole"))
 	defer cancel()
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	return poll(ctx, 250*time.Millisecond, func() error {
 		for _, n := range c.nodes {
-			if status, _, err := get(ctx, client, "http://"+n.addr+"/minio/health/cluster"); err != nil || status != http.StatusOK {
-				return fmt.Errorf("node %d is not healthy: %d, %v", n.number, status, err) //nolint:errorlint // it may be nil
+			for _, path := range []string{"live", "cluster?maintenance=true"} {
+				if status, _, err := get(ctx, client, "http://"+n.addr+"/minio/health/"+path); err != nil || status != http.StatusOK {
+					return fmt.Errorf("node %d is not whole: %s: %d, %v", n.number, path, status, err) //nolint:errorlint // it may be nil
+				}
 			}
 		}
 		return nil

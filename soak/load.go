@@ -175,9 +175,9 @@ func (w *worker) download() {
 	case status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout:
 		w.refused("download", cause)
 	case status != http.StatusOK:
-		w.tally.violation("download of %s: %d (%s), and it is there", f.id, status, cause)
+		w.tally.violation(fmt.Sprintf("%d for a file that is there", status), "download of %s: %d (%s)", f.id, status, cause)
 	case got != f.state:
-		w.tally.violation("download of %s: %d bytes, sum %x; want %d bytes, sum %x", f.id, got.size, got.sum, f.size, f.sum)
+		w.tally.violation("wrong content", "download of %s: %d bytes, sum %x; want %d bytes, sum %x", f.id, got.size, got.sum, f.size, f.sum)
 	default:
 		w.tally.add("download", "good", 1)
 		w.tally.add("download", "bytes", f.size)
@@ -244,7 +244,7 @@ func (w *worker) change(op, method, path, id string, b *body, want int) outcome 
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, method, w.app().url(path), http.NoBody)
 	if err != nil {
-		w.tally.violation("%s: %v", op, err)
+		w.tally.violation("no request", "%s: %v", op, err)
 		return unchanged
 	}
 	if b != nil {
@@ -271,7 +271,7 @@ func (w *worker) change(op, method, path, id string, b *body, want int) outcome 
 		w.refused(op, resp.Header.Get("X-Cause"))
 		return unchanged
 	}
-	w.tally.violation("%s of %s: %d (%s), want %d or 503", op, id, resp.StatusCode, resp.Header.Get("X-Cause"), want)
+	w.tally.violation(fmt.Sprintf("%d for a change", resp.StatusCode), "%s of %s: %d (%s), want %d or 503", op, id, resp.StatusCode, resp.Header.Get("X-Cause"), want)
 	return lost
 }
 

@@ -24,6 +24,7 @@ func main() {
 	flag.DurationVar(&c.AppEvery, "app-every", 45*time.Second, "how often an app process is killed")
 	flag.IntVar(&c.Workers, "workers", 6, "clients at a time")
 	flag.Uint64Var(&c.Seed, "seed", uint64(time.Now().UnixNano()), "what the load is made from")
+	flag.StringVar(&c.Dir, "dir", "", "`folder` for what the run writes, which is kept; default: one that is removed when all has held")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := command(ctx, c)
@@ -34,18 +35,26 @@ func main() {
 	}
 }
 
-// command runs the soak in a folder that goes with it.
+// command runs the soak in a folder that goes when all has held.
 func command(ctx context.Context, c config) (err error) {
-	if c.Dir, err = os.MkdirTemp("", "filefield-soak-"); err != nil {
-		return err
+	keep := c.Dir != ""
+	if !keep {
+		if c.Dir, err = os.MkdirTemp("", "filefield-soak-"); err != nil {
+			return err
+		}
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(c.Dir)) }()
 	report, err := run(ctx, c)
-	if err != nil {
-		return err
+	if err == nil {
+		fmt.Print(report.markdown())
+		err = report.err()
 	}
-	fmt.Print(report.markdown())
-	return report.err()
+	switch {
+	case !keep && (err == nil || ctx.Err() != nil):
+		return errors.Join(err, os.RemoveAll(c.Dir))
+	case err != nil:
+		return fmt.Errorf("%w; what was written is in %s", err, c.Dir)
+	}
+	return nil
 }
 
 // appVar has this program be the app, with the configuration it holds.

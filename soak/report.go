@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -12,17 +11,18 @@ type report struct{ *soak }
 
 func (s *soak) report() *report {
 	if _, high, ok := growth(stretches(s.memory)); ok && high > 0.1 {
-		s.tally.violation("the app's memory grew by %.0f %% after the first minutes", 100*high)
+		s.tally.violation("memory", "the app's memory grew by %.0f %% after the first minutes", 100*high)
 	}
 	return &report{s}
 }
 
 // err is what did not hold, or nil.
 func (r *report) err() error {
-	if r.tally.broken == 0 {
+	list := r.tally.broken()
+	if len(list) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d violations:\n%w", r.tally.broken, errors.New(strings.Join(r.tally.violations, "\n")))
+	return fmt.Errorf("%d violations: %s", len(list), strings.Join(byKind(list), ", "))
 }
 
 // markdown renders the report as tables.
@@ -50,7 +50,10 @@ func (r *report) markdown() string {
 	for i, a := range r.apps {
 		row(a.name, "%d → %d goroutines, %d → %d descriptors", r.bases[i].Goroutines, r.ends[i].Goroutines, r.bases[i].Descriptors, r.ends[i].Descriptors)
 	}
-	row("**violations**", "**%d**", t.broken)
+	row("**violations**", "**%d**", len(t.broken()))
+	for _, kind := range byKind(t.broken()) {
+		row("of these", "%s", kind)
+	}
 	b.WriteString("\n| memory of app1, RSS | lowest | median | highest |\n|---|---|---|---|\n")
 	list := stretches(r.memory)
 	for _, s := range list {

@@ -69,7 +69,8 @@ func run(ctx context.Context, c config) (*report, error) {
 	if err := s.verify(ctx); err != nil {
 		return nil, err
 	}
-	return s.report(), nil
+	r := s.report()
+	return r, s.tally.write(filepath.Join(c.Dir, violationsFile))
 }
 
 // soak is a run.
@@ -175,7 +176,7 @@ func (s *soak) warm(ctx context.Context) error {
 		w := &worker{load: s.load, ctx: ctx, rand: rand.New(rand.NewPCG(1, 1)), name: "warm", count: len(s.load.journal.ids())}
 		w.upload()
 		if len(w.files) == 0 {
-			return fmt.Errorf("the first upload failed: %q", s.tally.violations)
+			return fmt.Errorf("the first upload failed: %v", s.tally.broken())
 		}
 		w.replace()
 		w.download()
@@ -232,7 +233,8 @@ func (s *soak) underLoad(ctx context.Context) error {
 }
 
 // killNodes kills a node, starts it again after some seconds, and waits until the
-// cluster is whole before it kills the next.
+// cluster is whole before it kills the next: more than one at a time is more than
+// the cluster bears.
 func (s *soak) killNodes(ctx, running context.Context) error {
 	chance := rand.New(rand.NewPCG(s.config.Seed, 1000))
 	for wait(running, s.config.NodeEvery/2); running.Err() == nil; {
@@ -246,7 +248,9 @@ func (s *soak) killNodes(ctx, running context.Context) error {
 		if err := s.cluster.waitWhole(ctx, 2*time.Minute); err != nil {
 			return fmt.Errorf("after node %d was killed: %w; it printed:\n%s", n.number, err, s.cluster.log(n))
 		}
-		s.longest = max(s.longest, time.Since(began))
+		away := time.Since(began)
+		s.progress("node %d was killed at %s, and the cluster was whole again after %s", n.number, began.Format(time.TimeOnly), away.Round(time.Millisecond))
+		s.longest = max(s.longest, away)
 		wait(running, s.config.NodeEvery-time.Since(began))
 	}
 	return nil
@@ -284,7 +288,7 @@ func (s *soak) sweeps(ctx, running context.Context) {
 	for wait(running, 3*time.Second); running.Err() == nil; wait(running, 15*time.Second) {
 		var swept app.Swept
 		if err := s.ask(ctx, s.apps[0], http.MethodPost, "/sweep", &swept); err != nil {
-			s.tally.violation("a sweep beside the load: %v", err)
+			s.tally.violation("a sweep failed", "a sweep beside the load: %v", err)
 			continue
 		}
 		s.judge("a sweep beside the load", swept)
@@ -300,12 +304,12 @@ func (s *soak) judge(which string, swept app.Swept) {
 		s.tally.add("sweep", "503", 1)
 		s.tally.cause("sweep", swept.Error)
 	default:
-		s.tally.violation("%s ended with %s (%s)", which, swept.Error, swept.Kind)
+		s.tally.violation("a sweep failed", "%s ended with %s (%s)", which, swept.Error, swept.Kind)
 	}
 	s.tally.add("sweep", "removed", swept.Report.Deleted)
 	for _, f := range swept.Findings {
 		if f.Kind == "missing" || f.Kind == "foreign" {
-			s.tally.violation("%s found %+v", which, f)
+			s.tally.violation("a sweep found "+string(f.Kind), "%s found %+v", which, f)
 		}
 	}
 }
@@ -318,6 +322,6 @@ func (s *soak) reportProgress(running context.Context) {
 			s.tally.get("node", "killed"), s.tally.get("app", "killed"),
 			s.tally.get("upload", "503")+s.tally.get("replace", "503")+s.tally.get("delete", "503")+s.tally.get("download", "503"),
 			s.tally.get("upload", "answer lost")+s.tally.get("replace", "answer lost")+s.tally.get("delete", "answer lost"),
-			rss>>20, s.tally.brokenCount())
+			rss>>20, len(s.tally.broken()))
 	}
 }

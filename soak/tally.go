@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 )
 
 // tally counts what happened. Safe for concurrent use.
@@ -13,8 +16,13 @@ type tally struct {
 	mu         sync.Mutex
 	counts     map[string]map[string]int64 // by operation and outcome
 	causes     map[string]int64
-	violations []string
-	broken     int
+	violations []violation
+}
+
+// violation is something that must not happen.
+type violation struct {
+	kind, text string
+	at         time.Time
 }
 
 func newTally() *tally {
@@ -36,13 +44,47 @@ func (t *tally) get(op, outcome string) int64 {
 	return t.counts[op][outcome]
 }
 
-// violation notes something that must not happen.
-func (t *tally) violation(format string, args ...any) {
+// violation notes something that must not happen, under a few words that are the
+// same for all of its kind.
+func (t *tally) violation(kind, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.broken++; t.broken <= 50 {
-		t.violations = append(t.violations, fmt.Sprintf(format, args...))
+	t.violations = append(t.violations, violation{kind, fmt.Sprintf(format, args...), time.Now()})
+}
+
+// broken returns the violations so far.
+func (t *tally) broken() []violation {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.violations)
+}
+
+// violationsFile has a line for each violation, in the run's folder.
+const violationsFile = "violations.txt"
+
+// write writes the violations to a file, if there are any.
+func (t *tally) write(path string) error {
+	list := t.broken()
+	if len(list) == 0 {
+		return nil
 	}
+	var b strings.Builder
+	for _, v := range list {
+		fmt.Fprintf(&b, "%s %s: %s\n", v.at.Format("15:04:05.000"), v.kind, v.text)
+	}
+	return os.WriteFile(path, []byte(b.String()), 0o600)
+}
+
+// byKind counts violations, in the order of their kinds.
+func byKind(list []violation) (lines []string) {
+	counts := map[string]int{}
+	for _, v := range list {
+		counts[v.kind]++
+	}
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		lines = append(lines, fmt.Sprintf("%d × %s", counts[kind], kind))
+	}
+	return lines
 }
 
 // varying is what differs between two errors of one kind.
@@ -65,10 +107,4 @@ func (t *tally) commonCauses(n int) []string {
 		list[i] = fmt.Sprintf("%d × %s", t.causes[c], c)
 	}
 	return list
-}
-
-func (t *tally) brokenCount() int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.broken
 }

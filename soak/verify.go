@@ -27,6 +27,7 @@ type checked struct {
 	opened          int   // multipart uploads open before them
 	removed         int64 // by the ledger and the sweep
 	rows, objects   int
+	lists           int // of the bucket until they had all rows' objects
 }
 
 // verify holds everything against the journal, once the cluster is whole:
@@ -51,36 +52,72 @@ func (s *soak) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.progress("the ledger has recovered, a sweep is done; reading back")
 	present := s.compare(ctx)
+	s.progress("all is read back; listing the bucket")
 	s.checked.rows = len(rows)
 	for id := range rows {
 		if !present[id] {
-			s.tally.violation("a row of %s, which is not there by the journal", id)
+			s.tally.violation("a row without a file", "a row of %s, which is not there by the journal", id)
 		}
 	}
-	objects, err := s.objects(ctx)
-	if err != nil {
+	if err := s.matchObjects(ctx, rows); err != nil {
 		return err
-	}
-	s.checked.objects = len(objects)
-	for id, row := range rows {
-		size, ok := objects[row.Key]
-		if !ok || size != row.Size {
-			s.tally.violation("the row of %s has %s of %d bytes; the bucket has %d, %t", id, row.Key, row.Size, size, ok)
-		}
-		delete(objects, row.Key)
-	}
-	for key := range objects {
-		s.tally.violation("the object %s has no row", key)
 	}
 	open, err := s.cluster.openUploads()
 	if err != nil {
 		return err
 	}
 	if open > 0 {
-		s.tally.violation("%d multipart uploads are open", open)
+		s.tally.violation("an open multipart upload", "%d multipart uploads are open", open)
 	}
+	s.progress("waiting until the app holds no more than at the start")
 	return s.backToBase(ctx)
+}
+
+// matchObjects holds the bucket's list against the rows. MinIO's lists may lack
+// objects for a while after nodes have come back: a row counts as one that points
+// at nothing when its object is in none of a minute's lists.
+func (s *soak) matchObjects(ctx context.Context, rows map[string]app.Row) error {
+	var wrong []violation
+	patience, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the list stays so"))
+	defer cancel()
+	err := poll(patience, 5*time.Second, func() error {
+		objects, err := s.objects(patience)
+		if err != nil {
+			return err
+		}
+		s.checked.lists++
+		s.checked.objects = len(objects)
+		if wrong = mismatches(rows, objects); len(wrong) > 0 {
+			return fmt.Errorf("%d rows and objects do not match", len(wrong))
+		}
+		return nil
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && len(wrong) == 0 {
+		s.tally.violation("no list of the bucket", "%v", err)
+	}
+	for _, v := range wrong {
+		s.tally.violation(v.kind, "%s", v.text)
+	}
+	return nil
+}
+
+// mismatches says what rows lack and what objects have too many. It empties objects.
+func mismatches(rows map[string]app.Row, objects map[string]int64) (wrong []violation) {
+	for id, row := range rows {
+		if size, ok := objects[row.Key]; !ok || size != row.Size {
+			wrong = append(wrong, violation{kind: "a row without its object", text: fmt.Sprintf("the row of %s has %s of %d bytes; the bucket has %d, %t", id, row.Key, row.Size, size, ok)})
+		}
+		delete(objects, row.Key)
+	}
+	for key := range objects {
+		wrong = append(wrong, violation{kind: "an object without a row", text: key})
+	}
+	return wrong
 }
 
 // tidy has the ledger and a sweep do what they do when the grace period is over.
@@ -109,7 +146,7 @@ func (s *soak) tidy(ctx context.Context) error {
 		return err
 	})
 	if err != nil {
-		s.tally.violation("%v", err)
+		s.tally.violation("the ledger's recovery", "%v", err)
 	}
 	var swept app.Swept
 	if err := s.ask(ctx, s.apps[0], http.MethodPost, "/sweep?ahead=25h", &swept); err != nil {
@@ -117,7 +154,7 @@ func (s *soak) tidy(ctx context.Context) error {
 	}
 	s.judge("the last sweep", swept)
 	if swept.Error != "" {
-		s.tally.violation("the last sweep, of a whole cluster: %s", swept.Error)
+		s.tally.violation("a sweep failed", "the last sweep, of a whole cluster: %s", swept.Error)
 	}
 	s.checked.removed += swept.Report.Deleted
 	return nil
@@ -210,16 +247,16 @@ func (s *soak) readBack(ctx context.Context, id string) (got state, ok bool) {
 	want := s.load.journal.get(id).states
 	switch {
 	case err != nil:
-		s.tally.violation("reading %s back: %v", id, err)
+		s.tally.violation("not readable", "reading %s back: %v", id, err)
 		return got, false
 	case status == http.StatusNotFound:
 		got = state{}
 	case status != http.StatusOK:
-		s.tally.violation("reading %s back: %d (%s)", id, status, cause)
+		s.tally.violation("not readable", "reading %s back: %d (%s)", id, status, cause)
 		return got, false
 	}
 	if !slices.Contains(want, got) {
-		s.tally.violation("reading %s back: %d, %d bytes, sum %x (%s); want one of %x", id, status, got.size, got.sum, cause, want)
+		s.tally.violation("lost or changed", "reading %s back: %d, %d bytes, sum %x (%s); want one of %x", id, status, got.size, got.sum, cause, want)
 		return got, false
 	}
 	return got, true
@@ -258,7 +295,7 @@ func (s *soak) backToBase(ctx context.Context) error {
 		})
 		cancel()
 		if err != nil {
-			s.tally.violation("%v", err)
+			s.tally.violation("a leak", "%v", err)
 		}
 	}
 	return ctx.Err()
