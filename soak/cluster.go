@@ -14,6 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
 	"github.com/filefield/filefield/internal/s3test"
 )
 
@@ -35,6 +38,7 @@ type cluster struct {
 	program, supervise string
 	endpoints          []string // of all drives, as each node is told them
 	nodes              [nodes]*node
+	probes             int // made so far, by one goroutine at a time
 }
 
 // node is one of the cluster's processes. Its kill and start are called by one
@@ -122,13 +126,17 @@ func (c *cluster) stop() {
 	all.Wait()
 }
 
-// waitWhole waits until every node takes requests and would have its quorum without
-// itself. A node that has just started answers that it is healthy before it sees the
-// others: whoever takes it for whole then, and kills another, has two away.
+// waitWhole waits until the cluster bears the loss of any node: every node answers
+// that it could do without itself, and what is written through it reaches all drives.
+// The answers alone do not suffice. A node that has just started says that it is
+// healthy before it sees the others, and they may take some seconds more until they
+// send to its drives again. Whoever kills another node then has more away than the
+// cluster bears, and MinIO says of files that it does not find them.
 func (c *cluster) waitWhole(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, patience, errors.New("the cluster does not become whole"))
 	defer cancel()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	transport := &http.Transport{DisableKeepAlives: true}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: transport}
 	return poll(ctx, 250*time.Millisecond, func() error {
 		for _, n := range c.nodes {
 			for _, path := range []string{"live", "cluster?maintenance=true"} {
@@ -137,8 +145,45 @@ func (c *cluster) waitWhole(ctx context.Context, patience time.Duration) error {
 				}
 			}
 		}
+		for _, n := range c.nodes {
+			if err := c.probe(ctx, n, transport); err != nil {
+				return fmt.Errorf("write through node %d: %w", n.number, err)
+			}
+		}
 		return nil
 	})
+}
+
+// probeBucket has the objects by which waitWhole finds out.
+const probeBucket = "probe"
+
+// probe writes an object through a node, and sees that it is on all drives.
+func (c *cluster) probe(ctx context.Context, n *node, transport http.RoundTripper) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	client, err := minio.New(n.addr, &minio.Options{
+		Creds: credentials.NewStaticV4(accessKey, secretKey, ""), Region: region, Transport: transport, MaxRetries: 1,
+	})
+	if err != nil {
+		return err
+	}
+	err = client.MakeBucket(ctx, probeBucket, minio.MakeBucketOptions{})
+	if code := minio.ToErrorResponse(err).Code; err != nil && code != "BucketAlreadyOwnedByYou" {
+		return err
+	}
+	c.probes++
+	key := fmt.Sprintf("%d", c.probes)
+	if _, err := client.PutObject(ctx, probeBucket, key, strings.NewReader(key), int64(len(key)), minio.PutObjectOptions{}); err != nil {
+		return err
+	}
+	for i := range nodes {
+		for d := range drives {
+			if _, err := os.Stat(filepath.Join(c.drive(i, d), probeBucket, key, "xl.meta")); err != nil {
+				return fmt.Errorf("it did not reach a drive of node %d: %w", i+1, err)
+			}
+		}
+	}
+	return client.RemoveObject(ctx, probeBucket, key, minio.RemoveObjectOptions{})
 }
 
 // openUploads counts the multipart uploads that enough drives have: ended ones

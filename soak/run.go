@@ -38,7 +38,7 @@ func run(ctx context.Context, c config) (*report, error) {
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	s := &soak{config: c, tally: newTally(), began: time.Now()}
+	s := &soak{config: c, tally: newTally(filepath.Join(c.Dir, violationsFile)), began: time.Now()}
 	var err error
 	if s.cluster, err = startCluster(ctx, c.Dir); err != nil {
 		return nil, err
@@ -69,8 +69,7 @@ func run(ctx context.Context, c config) (*report, error) {
 	if err := s.verify(ctx); err != nil {
 		return nil, err
 	}
-	r := s.report()
-	return r, s.tally.write(filepath.Join(c.Dir, violationsFile))
+	return s.report(), nil
 }
 
 // soak is a run.

@@ -1,12 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 )
@@ -16,6 +16,7 @@ type tally struct {
 	mu         sync.Mutex
 	counts     map[string]map[string]int64 // by operation and outcome
 	causes     map[string]int64
+	path       string
 	violations []violation
 }
 
@@ -25,8 +26,12 @@ type violation struct {
 	at         time.Time
 }
 
-func newTally() *tally {
-	return &tally{counts: map[string]map[string]int64{}, causes: map[string]int64{}}
+// violationsFile has a line for each violation, in the run's folder.
+const violationsFile = "violations.txt"
+
+// newTally returns one that writes violations to a file, as soon as there are any.
+func newTally(path string) *tally {
+	return &tally{path: path, counts: map[string]map[string]int64{}, causes: map[string]int64{}}
 }
 
 func (t *tally) add(op, outcome string, n int64) {
@@ -49,7 +54,20 @@ func (t *tally) get(op, outcome string) int64 {
 func (t *tally) violation(kind, format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.violations = append(t.violations, violation{kind, fmt.Sprintf(format, args...), time.Now()})
+	v := violation{kind, fmt.Sprintf(format, args...), time.Now()}
+	t.violations = append(t.violations, v)
+	if err := v.write(t.path); err != nil {
+		fmt.Fprintln(os.Stderr, "soak:", err)
+	}
+}
+
+func (v violation) write(path string) error {
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(f, "%s %s: %s\n", v.at.Format("15:04:05.000"), v.kind, v.text)
+	return errors.Join(err, f.Close())
 }
 
 // broken returns the violations so far.
@@ -57,22 +75,6 @@ func (t *tally) broken() []violation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Clone(t.violations)
-}
-
-// violationsFile has a line for each violation, in the run's folder.
-const violationsFile = "violations.txt"
-
-// write writes the violations to a file, if there are any.
-func (t *tally) write(path string) error {
-	list := t.broken()
-	if len(list) == 0 {
-		return nil
-	}
-	var b strings.Builder
-	for _, v := range list {
-		fmt.Fprintf(&b, "%s %s: %s\n", v.at.Format("15:04:05.000"), v.kind, v.text)
-	}
-	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
 // byKind counts violations, in the order of their kinds.
