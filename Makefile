@@ -22,6 +22,8 @@ BENCH     ?= .
 BENCHTIME ?= 1s
 # How often "make race" repeats every test.
 COUNT     ?= 3
+# How long the load of "make soak" lasts.
+DURATION  ?= 3m
 
 # Modules whose code is ours, as folders.
 MODULES = $(shell go list -m -f '{{.Dir}}')
@@ -54,6 +56,10 @@ test-uploads: engines programs ## uploads of up to 300 MiB in Chromium, and by t
 	@for engine in embedded minio; do
 		FILEFIELD_TEST_ENGINE=$$engine go test -timeout=30m -tags=uploads $(ARGS) ./browser ./tusupload
 	done
+
+.PHONY: soak
+soak: ## an app on four MinIO nodes that are killed in turn (DURATION=3m; ARGS='-workers=6 -seed=1')
+	@go run ./soak -duration=$(DURATION) $(ARGS)
 
 # The tests build the engine they need and keep it in the user's cache folder.
 # This has them do it beforehand, while no test that measures time runs.

@@ -18,8 +18,9 @@ type Kind uint8
 
 // The kinds of failure. The comment says which HTTP status each one maps to.
 const (
-	// ErrNotFound: the object does not exist (404). An outage is never reported
-	// as ErrNotFound.
+	// ErrNotFound: the object does not exist (404), as the storage says. No other
+	// failure is reported as ErrNotFound. A MinIO cluster that has lost more drives
+	// than it bears may say so of objects that exist; no client can tell.
 	ErrNotFound Kind = iota + 1
 	// ErrNotModified: a conditional read found the copy the caller has current (304).
 	ErrNotModified
