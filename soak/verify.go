@@ -77,7 +77,8 @@ func (s *soak) verify(ctx context.Context) error {
 
 // matchObjects holds the bucket's list against the rows. MinIO's lists may lack
 // objects for a while after nodes have come back: a row counts as one that points
-// at nothing when its object is in none of a minute's lists.
+// at nothing when its object is in none of a minute's lists, and an object as one
+// without a row when none of a minute's sweeps has taken it.
 func (s *soak) matchObjects(ctx context.Context, rows map[string]app.Row) error {
 	var wrong []violation
 	patience, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the list stays so"))
@@ -89,10 +90,10 @@ func (s *soak) matchObjects(ctx context.Context, rows map[string]app.Row) error 
 		}
 		s.checked.lists++
 		s.checked.objects = len(objects)
-		if wrong = mismatches(rows, objects); len(wrong) > 0 {
-			return fmt.Errorf("%d rows and objects do not match", len(wrong))
+		if wrong = mismatches(rows, objects); len(wrong) == 0 {
+			return nil
 		}
-		return nil
+		return errors.Join(fmt.Errorf("%d rows and objects do not match", len(wrong)), s.lastSweep(ctx))
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -148,6 +149,11 @@ func (s *soak) tidy(ctx context.Context) error {
 	if err != nil {
 		s.tally.violation("the ledger's recovery", "%v", err)
 	}
+	return s.lastSweep(ctx)
+}
+
+// lastSweep sweeps what is without a row, however young. No upload may be under way.
+func (s *soak) lastSweep(ctx context.Context) error {
 	var swept app.Swept
 	if err := s.ask(ctx, s.apps[0], http.MethodPost, "/sweep?ahead=25h", &swept); err != nil {
 		return err
