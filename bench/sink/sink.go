@@ -2,6 +2,10 @@
 // much of the protocol as uploads need, and has objects of zeros to download,
 // whose keys are their sizes: "zeros/1073741824". It checks nothing (no signature,
 // no checksum, no bucket), and costs as little as a server can.
+//
+//	http.Serve(listener, sink.Handler())
+//
+// The command sink in cmd/sink is it as a process of its own.
 package sink
 
 import (
@@ -10,16 +14,51 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 )
 
 const etag = `"00000000000000000000000000000000"`
 
+// RequestsPath answers how many requests the sink has had, in digits. Asking is
+// not counted.
+const RequestsPath = "/-/requests"
+
 // Handler answers HEAD and PUT of buckets and objects, multipart uploads, and
-// DELETE. GET answers 404, but for the keys of zeros.
-func Handler() http.Handler { return http.HandlerFunc(serve) }
+// DELETE. GET answers 404, but for the keys of zeros and RequestsPath.
+func Handler() http.Handler { return new(server) }
+
+// server counts what it answers.
+type server struct{ requests atomic.Int64 }
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == RequestsPath {
+		fmt.Fprint(w, s.requests.Load())
+		return
+	}
+	s.requests.Add(1)
+	serve(w, r)
+}
+
+// buffers are large, since every read is a system call of the process that shares
+// its cores with the one that is measured.
+var buffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
+
+// discard reads body to its end.
+func discard(body io.Reader) error {
+	buffer := buffers.Get().(*[256 << 10]byte)
+	defer buffers.Put(buffer)
+	for {
+		if _, err := body.Read(buffer[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
 
 func serve(w http.ResponseWriter, r *http.Request) {
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+	if err := discard(r.Body); err != nil {
 		return // the client has gone
 	}
 	query := r.URL.Query()
@@ -33,6 +72,9 @@ func serve(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")
 	case r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/zeros/"):
 		sendZeros(w, r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:])
+	case r.Method == http.MethodGet && query.Has("policy"):
+		w.WriteHeader(http.StatusNotFound)
+		answerXML(w, "<Error><Code>NoSuchBucketPolicy</Code></Error>")
 	case r.Method == http.MethodDelete:
 		w.WriteHeader(http.StatusNoContent)
 	default:

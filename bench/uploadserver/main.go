@@ -7,14 +7,17 @@
 //
 // POST /upload takes a form with a file of any type in the field "file", of up to
 // 5 TiB, stores it in the bucket and answers 201 with what was stored. GET
-// /files/KEY sends the file of that key to anyone. The storage is spoken to in plain HTTP; its credentials are in AK and SK. The
-// bucket is made when missing.
+// /files/KEY sends the file of that key to anyone, and GET /debug/vars what the
+// program has allocated. The storage's credentials are in
+// AK and SK. It is spoken to in plain HTTP, or in TLS where CA names a PEM file of
+// the authority to trust. The bucket is made when missing.
 package main
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
+	"expvar"
 	"fmt"
 	"log/slog"
 	"net"
@@ -68,6 +71,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	store, err := core.Open(core.Config{
 		Endpoint: endpoint, AccessKey: os.Getenv("AK"), SecretKey: core.Secret(os.Getenv("SK")),
+		UseHTTPS: os.Getenv("CA") != "", CAFile: os.Getenv("CA"),
 		SigningKeys: []core.Secret{"tokens do not leave the process"}, Logger: slog.Default(),
 	})
 	if err != nil {
@@ -86,7 +90,10 @@ func run(ctx context.Context, args []string) error {
 }
 
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	mux := http.NewServeMux()
+	mux.Handle("GET /debug/vars", expvar.Handler())
+	mux.Handle("/", handler)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
