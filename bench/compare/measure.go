@@ -151,7 +151,7 @@ func (r run) take(ctx context.Context, work load, m *measurement) error {
 func (b bench) serve(ctx context.Context, w way, s storage, tmp string) (*process, error) {
 	cmd := exec.Command(filepath.Join(b.programs, filepath.Base(w.program)), w.mode, "127.0.0.1:0", s.Endpoint, s.Bucket)
 	cmd.Env = append(os.Environ(), "AK="+s.AccessKey, "SK="+s.SecretKey, "CA="+s.CAFile, "TMPDIR="+tmp)
-	return start(ctx, cmd, saysURL)
+	return start(ctx, cmd, listening{find: saysURL})
 }
 
 // inMemory reports whether the folder lies in memory, so that what is written

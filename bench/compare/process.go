@@ -36,16 +36,23 @@ type process struct {
 // startTimeout is how long a server may take to say where it listens.
 const startTimeout = time.Minute
 
+// listening says where a server listens: at a URL known beforehand, or at what find
+// makes of the first line it prints.
+type listening struct {
+	known string
+	find  func(line string) string
+}
+
 // saysURL reads a line that ends in "listens on URL".
 func saysURL(line string) string {
 	_, url, _ := strings.Cut(strings.TrimSpace(line), " listens on ")
 	return url
 }
 
-// start runs cmd and has listens find the URL in the first line it prints. It is
-// killed with the thread that started it: options.run holds that.
-func start(ctx context.Context, cmd *exec.Cmd, listens func(line string) string) (*process, error) {
-	p := &process{cmd: cmd, ended: make(chan struct{})}
+// start runs cmd, a server. It is killed with the thread that started it, which
+// options.run holds.
+func start(ctx context.Context, cmd *exec.Cmd, where listening) (*process, error) {
+	p := &process{cmd: cmd, url: where.known, ended: make(chan struct{})}
 	cmd.Stderr = &p.stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
@@ -64,11 +71,13 @@ func start(ctx context.Context, cmd *exec.Cmd, listens func(line string) string)
 		cmd.Wait()
 		close(p.ended)
 	}()
-	select {
-	case line := <-said:
-		p.url = listens(line)
-	case <-ctx.Done():
-	case <-time.After(startTimeout):
+	if p.url == "" {
+		select {
+		case line := <-said:
+			p.url = where.find(line)
+		case <-ctx.Done():
+		case <-time.After(startTimeout):
+		}
 	}
 	if p.url == "" {
 		p.stop()

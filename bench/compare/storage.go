@@ -77,11 +77,11 @@ const (
 
 // start runs the engine with nothing in it but a bucket. Its data lies in dir.
 func (e engine) start(ctx context.Context, dir string) (storage, error) {
-	cmd, listens, err := e.command(dir)
+	cmd, where, err := e.command(dir)
 	if err != nil {
 		return storage{}, err
 	}
-	p, err := start(ctx, cmd, listens)
+	p, err := start(ctx, cmd, where)
 	if err != nil {
 		return storage{}, err
 	}
@@ -96,24 +96,24 @@ func (e engine) start(ctx context.Context, dir string) (storage, error) {
 	return s, nil
 }
 
-// command is what runs the engine, and what finds the URL in its first line.
-func (e engine) command(dir string) (cmd *exec.Cmd, listens func(string) string, err error) {
+// command is what runs the engine.
+func (e engine) command(dir string) (*exec.Cmd, listening, error) {
 	switch e.name {
 	case "sink":
 		var args []string
 		if e.certs != "" {
 			args = []string{"-tls", e.certs}
 		}
-		return exec.Command(e.program, args...), saysURL, nil
+		return exec.Command(e.program, args...), listening{find: saysURL}, nil
 	case "embedded":
 		cmd := exec.Command(e.program, "-dir", dir)
 		cmd.Env = append(os.Environ(), "S3_ACCESS_KEY="+accessKey, "S3_SECRET_KEY="+secretKey)
-		return cmd, saysEndpoint, nil
+		return cmd, listening{find: saysEndpoint}, nil
 	}
 	// MinIO does not say a port that it chose: it is told one.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, nil, err
+		return nil, listening{}, err
 	}
 	defer listener.Close()
 	address, scheme := listener.Addr().String(), "http://"
@@ -121,10 +121,10 @@ func (e engine) command(dir string) (cmd *exec.Cmd, listens func(string) string,
 	if e.certs != "" {
 		args, scheme = append(args, "--certs-dir", e.certs), "https://"
 	}
-	cmd = exec.Command(e.program, args...)
+	cmd := exec.Command(e.program, args...)
 	cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+accessKey, "MINIO_ROOT_PASSWORD="+secretKey, "MINIO_BROWSER=off",
 		"MINIO_UPDATE=off", "MINIO_CI_CD=1", "MINIO_API_REQUESTS_MAX=2048", "HOME="+dir)
-	return cmd, func(string) string { return scheme + address }, nil
+	return cmd, listening{known: scheme + address}, nil
 }
 
 // saysEndpoint reads the line of JSON that the embedded engine prints.
