@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// shortOptions are what --short has, of some ways.
+func shortOptions(only string) options {
+	return options{short: true, only: only, engine: "sink", maxMemory: "2GiB", maxTime: time.Minute}
+}
+
+// TestRequestsAndAllocationsHaveNotGrown is "compare --short" of our ways.
+func TestRequestsAndAllocationsHaveNotGrown(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := shortOptions("filefield|limit").run(t.Context(), &out); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
+	}
+}
+
+func TestTheStorageSpeaksTLSWhenAsked(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	o := options{
+		scenarios: []string{"1KiB×2"}, only: "filefield, net/http|limit", engine: "sink", tls: true, runs: 1,
+		bytes: "1MiB", files: 4, maxMemory: "2GiB", maxTime: time.Minute,
+	}
+	if err := o.run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "Storage: sink over TLS.") || strings.Contains(out.String(), "failed") {
+		t.Errorf("the report is\n%s\nwant two ways over TLS, and no failure", out.String())
+	}
+}
+
+func TestAServerThatIsKilledIsAFailure(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	o := options{
+		scenarios: []string{"4MiB×2"}, only: "filefield, net/http", engine: "sink", runs: 1,
+		bytes: "4GiB", files: 1 << 20, maxMemory: "1MiB", maxTime: time.Minute,
+	}
+	if err := o.run(t.Context(), &out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"| filefield, net/http | – | – |", "0, 1 failed", "killed at 1MiB of memory"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("the report lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestWrongFlagsAreExplained(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		change func(*options)
+		want   string
+	}{
+		{"an engine there is not", func(o *options) { o.engine = "disk" }, `engine "disk"`},
+		{"TLS of the embedded engine", func(o *options) { o.engine, o.tls = "embedded", true }, "speaks no TLS"},
+		{"no run", func(o *options) { o.runs = 0 }, "runs:"},
+		{"no size", func(o *options) { o.bytes = "much" }, "bytes:"},
+		{"no memory", func(o *options) { o.maxMemory = "much" }, "max-memory:"},
+		{"no scenario", func(o *options) { o.scenarios = []string{"x"} }, "scenario"},
+		{"no way", func(o *options) { o.only = "nobody" }, "no way matches"},
+	} {
+		o := options{scenarios: []string{"1KiB×1"}, engine: "sink", runs: 1, bytes: "1KiB", files: 1, maxMemory: "1GiB"}
+		tt.change(&o)
+		if err := o.run(t.Context(), io.Discard); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want an error with %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+func TestAServerThatDoesNotListenIsAnError(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := start(ctx, exec.Command("sh", "-c", "echo broken >&2; exit 1"), listening{find: saysURL})
+	if err == nil || !strings.Contains(err.Error(), "broken") {
+		t.Errorf("start = %v, want what the program said", err)
+	}
+	cancel()
+	if _, err := start(ctx, exec.Command("sleep", "60"), listening{find: saysURL}); !errors.Is(err, context.Canceled) {
+		t.Errorf("start = %v, want %v", err, context.Canceled)
+	}
+}
