@@ -22,6 +22,7 @@ type bench struct {
 	// a run is begun.
 	maxMemory int64
 	maxTime   time.Duration
+	measured  func() // called after every measurement, or nil
 }
 
 // warmSize is the largest file that is sent before time is taken.

@@ -28,6 +28,7 @@ type options struct {
 	tls, short          bool
 	jsonFile, chartFile string
 	command             []string // for the report
+	measured            func()   // called after every measurement, or nil
 }
 
 // run measures, and writes what it found.
@@ -65,10 +66,12 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 	if o.tls {
 		r.Storage += " over TLS"
 	}
-	if r.Measurements, err = b.all(ctx, chosen, scenarios, o.runs); err != nil {
+	r.Measurements, err = b.all(ctx, chosen, scenarios, o.runs)
+	if len(r.Measurements) == 0 {
 		return err
 	}
-	if err := o.write(out, r); err != nil || !o.short {
+	// What was measured until an error or an interruption is of use.
+	if err := errors.Join(err, o.write(out, r)); err != nil || !o.short {
 		return err
 	}
 	return checkKept(r.Measurements)
@@ -99,13 +102,14 @@ func (o options) bench(dir string) (bench, error) {
 	if err != nil {
 		return bench{}, fmt.Errorf("max-memory: %w", err)
 	}
-	b := bench{programs: dir, effort: effort{Bytes: int64(bytes), Files: o.files}, maxMemory: int64(maxMemory), maxTime: o.maxTime}
+	b := bench{programs: dir, effort: effort{Bytes: int64(bytes), Files: o.files}, maxMemory: int64(maxMemory), maxTime: o.maxTime, measured: o.measured}
 	b.engine, err = newEngine(o.engine, dir, o.tls)
 	return b, err
 }
 
 // all measures every scenario, its ways in turn, so that what else the machine
-// does in the meantime meets them alike.
+// does in the meantime meets them alike. With an error it returns what it measured
+// before.
 func (b bench) all(ctx context.Context, chosen []way, scenarios []scenario, runs int) ([]measurement, error) {
 	var measurements []measurement
 	bar := progressbar.NewOptions(len(scenarios)*runs*len(chosen), progressbar.OptionSetWriter(os.Stderr),
@@ -116,11 +120,14 @@ func (b bench) all(ctx context.Context, chosen []way, scenarios []scenario, runs
 				bar.Describe(s.String() + " " + w.Name)
 				m, err := b.measure(ctx, w, s)
 				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", w.Name, s, err)
+					return measurements, fmt.Errorf("%s, %s: %w", w.Name, s, err)
 				}
 				m.Round = round
 				measurements = append(measurements, m)
 				_ = bar.Add(1) // it is for show
+				if b.measured != nil {
+					b.measured()
+				}
 			}
 		}
 	}

@@ -58,6 +58,23 @@ func TestAServerThatIsKilledIsAFailure(t *testing.T) {
 	}
 }
 
+func TestAnInterruptionLeavesWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	var out strings.Builder
+	o := options{
+		scenarios: []string{"1KiB×1"}, only: "filefield, net/http", engine: "sink", runs: 1 << 20,
+		bytes: "1KiB", files: 1, maxMemory: "2GiB", maxTime: time.Minute, measured: interrupt,
+	}
+	if err := o.run(ctx, &out); !errors.Is(err, context.Canceled) {
+		t.Errorf("run = %v, want %v", err, context.Canceled)
+	}
+	if !strings.Contains(out.String(), "| filefield, net/http |") || strings.Contains(out.String(), "failed") {
+		t.Errorf("the report is\n%s\nwant what was measured", out.String())
+	}
+}
+
 func TestWrongFlagsAreExplained(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
