@@ -114,8 +114,8 @@ func (b bench) all(ctx context.Context, chosen []way, scenarios []scenario, runs
 	var measurements []measurement
 	bar := progressbar.NewOptions(len(scenarios)*runs*len(chosen), progressbar.OptionSetWriter(os.Stderr),
 		progressbar.OptionShowCount(), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
-	for _, s := range scenarios {
-		for round := range runs {
+	for round := range runs {
+		for _, s := range scenarios {
 			for _, w := range chosen {
 				bar.Describe(s.String() + " " + w.Name)
 				m, err := b.measure(ctx, w, s)
