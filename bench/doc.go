@@ -5,7 +5,8 @@
 //	go test -bench . -benchmem ./bench
 //	go test -run Memory -v ./bench
 //
-// uploadserver is the library as an app uses it, for load tests from outside;
-// sink is an S3 server that keeps nothing, so that a benchmark measures the
-// client.
+// compare runs servers that take uploads in different ways, each as a process of
+// its own, and prints what they cost: uploadserver is the library as an app uses
+// it, and peers are what apps without it do. sink is an S3 server that keeps
+// nothing, so that a benchmark measures the client.
 package bench
