@@ -34,7 +34,7 @@ type engine struct {
 
 // newEngine finds or builds the engine's program, and makes the certificates in
 // dir. The sink is in dir already.
-func newEngine(name, dir string, withTLS bool) (engine, error) { //nolint:revive // the flag of the command
+func newEngine(name, dir string, withTLS bool) (engine, error) {
 	e := engine{name: name}
 	var err error
 	switch name {
