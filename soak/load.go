@@ -34,6 +34,10 @@ type load struct {
 	tally   *tally
 	largest int64
 	turn    atomic.Uint64
+
+	// wholeness counts the times that the cluster ceased to be whole or became it
+	// again; while it is odd, a node is away.
+	wholeness atomic.Int64
 }
 
 func newLoad(apps []*appProcess, t *tally, largest int64) *load {
@@ -165,7 +169,9 @@ func (w *worker) forget(i int) {
 
 func (w *worker) download() {
 	f := w.files[w.rand.IntN(len(w.files))]
+	wholeness := w.wholeness.Load()
 	got, status, cause, err := w.fetch(w.ctx, w.app(), f.id)
+	whole := wholeness%2 == 0 && w.wholeness.Load() == wholeness
 	switch {
 	case isDial(err):
 		w.tally.add("download", "app down", 1)
@@ -174,6 +180,8 @@ func (w *worker) download() {
 		w.tally.add("download", "cut", 1)
 	case status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout:
 		w.refused("download", cause)
+	case status == http.StatusNotFound && !whole:
+		w.comesBack(f)
 	case status != http.StatusOK:
 		w.tally.violation(fmt.Sprintf("%d for a file that is there", status), "download of %s: %d (%s)", f.id, status, cause)
 	case got != f.state:
@@ -182,6 +190,31 @@ func (w *worker) download() {
 		w.tally.add("download", "good", 1)
 		w.tally.add("download", "bytes", f.size)
 	}
+}
+
+// comesBack sees that a file which was not found while a node was away is there
+// once the cluster is whole. MinIO answers so when the node it asks does not see the
+// other nodes yet.
+func (w *worker) comesBack(f held) {
+	ctx, cancel := context.WithTimeoutCause(w.ctx, 3*time.Minute, errors.New("it stays so"))
+	defer cancel()
+	err := poll(ctx, time.Second, func() error {
+		got, status, cause, err := w.fetch(ctx, w.app(), f.id)
+		switch {
+		case err != nil:
+			return err
+		case status != http.StatusOK:
+			return fmt.Errorf("%d (%s)", status, cause)
+		case got != f.state:
+			return fmt.Errorf("%d bytes, sum %x", got.size, got.sum)
+		}
+		return nil
+	})
+	if err != nil {
+		w.tally.violation("lost or changed", "download of %s: 404 while a node was away; then %v", f.id, err)
+		return
+	}
+	w.tally.add("download", "404 at first", 1)
 }
 
 // fetch reads a file. An error means that there was no whole answer.

@@ -38,7 +38,8 @@ func (r *report) markdown() string {
 	row("app processes killed", "%d", t.get("app", "killed"))
 	row("acknowledged", "%d uploads, %d replacements, %d deletions; %.1f GiB received", t.get("upload", "good"), t.get("replace", "good"), t.get("delete", "good"),
 		gib(t.get("upload", "bytes")+t.get("replace", "bytes")))
-	row("downloads", "%d whole and right, %.1f GiB; %d cut off", t.get("download", "good"), gib(t.get("download", "bytes")), t.get("download", "cut"))
+	row("downloads", "%d whole and right, %.1f GiB; %d cut off; %d answered with 404 while a node was away, and whole and right later",
+		t.get("download", "good"), gib(t.get("download", "bytes")), t.get("download", "cut"), t.get("download", "404 at first"))
 	row("refused with 503", "%d uploads, %d replacements, %d deletions, %d downloads", t.get("upload", "503"), t.get("replace", "503"), t.get("delete", "503"), t.get("download", "503"))
 	row("answer lost", "%d uploads, %d replacements, %d deletions", t.get("upload", "answer lost"), t.get("replace", "answer lost"), t.get("delete", "answer lost"))
 	row("sweeps beside the load", "%d, %d more ended by an outage", t.get("sweep", "good"), t.get("sweep", "503"))

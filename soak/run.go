@@ -238,6 +238,7 @@ func (s *soak) killNodes(ctx, running context.Context) error {
 	chance := rand.New(rand.NewPCG(s.config.Seed, 1000))
 	for wait(running, s.config.NodeEvery/2); running.Err() == nil; {
 		n, began := s.cluster.nodes[chance.IntN(nodes)], time.Now()
+		s.load.wholeness.Add(1)
 		n.process.kill()
 		s.tally.add("node", "killed", 1)
 		wait(running, s.config.NodeEvery/8+time.Duration(chance.Int64N(int64(s.config.NodeEvery/4))))
@@ -247,6 +248,7 @@ func (s *soak) killNodes(ctx, running context.Context) error {
 		if err := s.cluster.waitWhole(ctx, 2*time.Minute); err != nil {
 			return fmt.Errorf("after node %d was killed: %w; it printed:\n%s", n.number, err, s.cluster.log(n))
 		}
+		s.load.wholeness.Add(1)
 		away := time.Since(began)
 		s.progress("node %d was killed at %s, and the cluster was whole again after %s", n.number, began.Format(time.TimeOnly), away.Round(time.Millisecond))
 		s.longest = max(s.longest, away)
