@@ -34,6 +34,8 @@ type load struct {
 	tally   *tally
 	largest int64
 	turn    atomic.Uint64
+	// patience is how long a file may be not found while nodes come back.
+	patience time.Duration
 
 	// wholeness counts the times that the cluster ceased to be whole or became it
 	// again; while it is odd, a node is away.
@@ -42,7 +44,7 @@ type load struct {
 
 func newLoad(apps []*appProcess, t *tally, largest int64) *load {
 	return &load{
-		apps: apps, journal: &journal{entries: map[string]*entry{}}, tally: t, largest: largest,
+		apps: apps, journal: &journal{entries: map[string]*entry{}}, tally: t, largest: largest, patience: 3 * time.Minute,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 	}
 }
@@ -196,10 +198,10 @@ func (w *worker) download() {
 // once the cluster is whole. MinIO answers so when the node it asks does not see the
 // other nodes yet.
 func (w *worker) comesBack(f held) {
-	ctx, cancel := context.WithTimeoutCause(w.ctx, 3*time.Minute, errors.New("it stays so"))
+	ctx, cancel := context.WithTimeoutCause(w.ctx, w.patience, errors.New("it stays so"))
 	defer cancel()
 	err := poll(ctx, time.Second, func() error {
-		got, status, cause, err := w.fetch(ctx, w.app(), f.id)
+		got, status, cause, err := w.fetch(w.ctx, w.app(), f.id)
 		switch {
 		case err != nil:
 			return err
