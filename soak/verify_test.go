@@ -21,7 +21,8 @@ func TestRowsAndObjectsThatDoNotMatchAreFound(t *testing.T) {
 		{"an object has another size", rowsOf(app.Row{ID: "a", Key: "k", Size: 3}), map[string]int64{"k": 2}, []string{"a row without its object"}},
 		{"an object has no row", nil, map[string]int64{"k": 3}, []string{"an object without a row"}},
 		{
-			"a row points at another's object", rowsOf(app.Row{ID: "a", Key: "k"}), map[string]int64{"l": 0},
+			"a row points at another's object", rowsOf(app.Row{ID: "a", Key: "k"}),
+			map[string]int64{"l": 0},
 			[]string{"a row without its object", "an object without a row"},
 		},
 	} {
