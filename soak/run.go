@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/soak/app"
 )
 
@@ -301,7 +302,7 @@ func (s *soak) judge(which string, swept app.Swept) {
 	switch {
 	case swept.Error == "":
 		s.tally.add("sweep", "good", 1)
-	case swept.Kind == "unavailable":
+	case swept.Kind == core.ErrUnavailable.Code():
 		s.tally.add("sweep", "503", 1)
 		s.tally.cause("sweep", swept.Error)
 	default:
