@@ -206,6 +206,9 @@ func (s *soak) objects(ctx context.Context) (map[string]int64, error) {
 		}
 		found[o.Key] = o.Size
 	}
+	if err := ctx.Err(); err != nil { // the list ends without an error then
+		return nil, fmt.Errorf("list the bucket: %w", err)
+	}
 	return found, nil
 }
 
