@@ -14,5 +14,6 @@
 // Every acknowledged change is in a journal. At the end everything is read back
 // and compared; see verify.go for what must hold. The result is a table in
 // Markdown on standard output; progress goes to standard error. The exit code is 1
-// when something did not hold. Whatever it starts ends with it, and its folder goes.
+// when something did not hold. Whatever it starts ends with it; its folder goes when
+// all has held.
 package main
