@@ -50,7 +50,7 @@ type server struct {
 	ahead  atomic.Int64 // of the ledger's clock
 }
 
-var documents atomic.Pointer[core.Field] //nolint:gochecknoglobals // the app's field, as the library asks for it
+var documents atomic.Pointer[core.Field] // the app's field, as the library asks for it
 
 type document struct{}
 
