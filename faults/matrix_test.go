@@ -374,9 +374,7 @@ func (c *cell) checkError(err error) {
 	case f.again && c.in.span == once && !(f.midway && c.op.passes):
 		c.t.Errorf("another try would have helped, and the error is %v", err)
 	case !errors.Is(err, errServed) && !slices.ContainsFunc(f.kinds, func(k core.Kind) bool { return errors.Is(err, k) }):
-		if f.name == "403" || f.hits == nil || !errors.Is(err, core.ErrDenied) {
-			c.t.Errorf("the error is %v (%s), want %v", err, core.KindOf(err).Code(), f.kinds)
-		}
+		c.t.Errorf("the error is %v (%s), want %v", err, core.KindOf(err).Code(), f.kinds)
 	}
 }
 
