@@ -211,26 +211,34 @@ func (c *cell) state() map[string]string {
 		if o.Err != nil {
 			c.t.Fatal(o.Err)
 		}
-		key := o.Key
-		tags, err := c.admin.GetObjectTagging(c.t.Context(), c.bucket, o.Key, minio.GetObjectTaggingOptions{})
+		key, content, err := c.look(o.Key)
+		if minio.ToErrorResponse(err).Code == "NoSuchKey" {
+			continue // the server was still busy with its removal
+		}
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		if core.IsPending(tags.ToMap()) && !strings.Contains(key, ".filefield-claim-") {
-			key += pendingMark
-		}
-		object, err := c.admin.GetObject(c.t.Context(), c.bucket, o.Key, minio.GetObjectOptions{})
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		content, err := io.ReadAll(object)
-		_ = object.Close()
-		if err != nil {
-			c.t.Fatal(err)
-		}
-		state[key] = string(content)
+		state[key] = content
 	}
 	return state
+}
+
+// look returns an object's content, and its key with the mark if it has that.
+func (c *cell) look(key string) (marked, content string, err error) {
+	tags, err := c.admin.GetObjectTagging(c.t.Context(), c.bucket, key, minio.GetObjectTaggingOptions{})
+	if err != nil {
+		return "", "", err
+	}
+	object, err := c.admin.GetObject(c.t.Context(), c.bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return "", "", err
+	}
+	all, err := io.ReadAll(object)
+	_ = object.Close()
+	if core.IsPending(tags.ToMap()) && !strings.Contains(key, ".filefield-claim-") {
+		key += pendingMark
+	}
+	return key, string(all), err
 }
 
 // uploads returns the cell's multipart uploads that are open.
