@@ -162,8 +162,8 @@ type Config struct {
 	// made for this Store. CAFile is not applied to a given Transport.
 	Transport http.RoundTripper `json:"-"`
 
-	// Logger receives what the library does by itself: clean-up that failed,
-	// missing signing keys. Default: nothing is logged.
+	// Logger receives what the library does by itself, as clean-up that failed, and
+	// what is amiss: missing signing keys, plain HTTP. Default: nothing is logged.
 	Logger *slog.Logger `json:"-"`
 	// Now is the clock. Default time.Now.
 	Now func() time.Time `json:"-"`
