@@ -102,7 +102,7 @@ func TestO10NoPanicShowsASecret(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, os.Args[0]) //nolint:gosec // this program itself
+			cmd := exec.CommandContext(ctx, os.Args[0])
 			cmd.Env = append(os.Environ(), panicVar+"="+name, "GOTRACEBACK=system")
 			text, err := cmd.CombinedOutput()
 			if err == nil || !strings.Contains(string(text), "panic: ") || !strings.Contains(string(text), "goroutine ") {
