@@ -9,7 +9,7 @@ import (
 )
 
 // shipped are the modules whose code ends in apps.
-var shipped = []string{".", "cloudfront", "cmd/filefield", "embeds3", "manage", "orm/bunfiles", "orm/entfiles", "orm/gormfiles", "orm/pgxfiles"}
+var shipped = []string{".", "cloudfront", "cmd/filefield", "embeds3", "manage", "orm/bunfiles", "orm/entfiles", "orm/gormfiles", "orm/pgxfiles", "tusupload"}
 
 func TestEveryDirectDependencyHasALicenceAndAReason(t *testing.T) {
 	t.Parallel()
