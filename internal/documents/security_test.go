@@ -1,4 +1,4 @@
-package conformance_test
+package documents_test
 
 import (
 	"fmt"
@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 )
+
+// root is the repository.
+var root = filepath.Join("..", "..")
 
 // caseIDs are the project's cases of hostile input and faults: how many there are
 // of each kind.
@@ -27,21 +30,21 @@ var (
 // tests are what the repository's test sources declare.
 type tests struct {
 	functions map[string]bool
-	source    string // of tests and of this suite, for the names of subtests
+	source    string // of tests and of the suite, for the names of subtests
 }
 
 func readTests(t *testing.T) tests {
 	t.Helper()
 	found := tests{functions: map[string]bool{}}
 	var source strings.Builder
-	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".." {
+		if d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != root {
 			return fs.SkipDir
 		}
-		inSuite := filepath.Dir(path) == filepath.Join("..", "conformance") && strings.HasSuffix(path, ".go")
+		inSuite := filepath.Dir(path) == filepath.Join(root, "conformance") && strings.HasSuffix(path, ".go")
 		if d.IsDir() || d.Name() == "security_test.go" || !strings.HasSuffix(path, "_test.go") && !inSuite {
 			return nil
 		}
@@ -77,7 +80,7 @@ func isTest(name string) bool { return testName.MatchString(name) || subtest.Mat
 
 func TestTheSecurityDocumentNamesATestOrAReasonForEveryCase(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile(filepath.Join("..", "docs", "security.md"))
+	text, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package conformance_test
+package documents_test
 
 import (
 	"os"
@@ -13,7 +13,7 @@ var shipped = []string{".", "cloudfront", "cmd/filefield", "embeds3", "manage", 
 
 func TestEveryDirectDependencyHasALicenceAndAReason(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile(filepath.Join("..", "docs", "dependencies.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs", "dependencies.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func TestEveryDirectDependencyHasALicenceAndAReason(t *testing.T) {
 	}
 	required := regexp.MustCompile(`(?m)^(?:require|\t)\s*([a-z]+\S*\.\S+/\S+) v\S+$`) // not // indirect
 	for _, module := range shipped {
-		text, err := os.ReadFile(filepath.Join("..", filepath.FromSlash(module), "go.mod"))
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(module), "go.mod"))
 		if err != nil {
 			t.Fatal(err)
 		}
