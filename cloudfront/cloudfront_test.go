@@ -170,10 +170,14 @@ func TestNoWayOfPrintingShowsThePrivateKey(t *testing.T) {
 		}
 		return b
 	}
+	scalar, err := k.ec.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		key     any
 		private *big.Int
-	}{"RSA": {k.rsa, k.rsa.D}, "ECDSA": {k.ec, k.ec.D}} {
+	}{"RSA": {k.rsa, k.rsa.D}, "ECDSA": {k.ec, new(big.Int).SetBytes(scalar)}} {
 		config := cloudfront.Config{KeyPairID: "KID", PrivateKey: pkcs8(t, c.key)}
 		signer, err := cloudfront.New(config)
 		if err != nil {
