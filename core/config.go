@@ -142,9 +142,11 @@ type Config struct {
 	Attempts int
 	// Memory bounds the bytes all uploads of the Store buffer together; when it
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
-	// parts are larger than that may exceed it by one part. Clients that begin a file
-	// and fall silent hold 64 KiB each until their server ends them (nethttp's
-	// Limits.Idle): let a proxy in front bound connections. FILEFIELD_MEMORY.
+	// parts are larger than that may exceed it by one part. Uploads that others
+	// wait for make way when they are slow: those that take more than 4 seconds for
+	// 64 KiB are interrupted (Upload.Interrupt), and, where nothing is on its way to
+	// storage, those that wait for more themselves are refused for others to begin.
+	// FILEFIELD_MEMORY.
 	Memory int64
 	// MemoryWait is how long an upload may wait for room in Memory, for each of
 	// its parts, before it is refused with ErrUnavailable. Default 30 seconds. FILEFIELD_MEMORY_WAIT.

@@ -25,6 +25,8 @@ const keepFree = int(16 * MiB / chunkSize)
 // of its part filled, so that parts get finished and their memory comes back.
 // And if every chunk lies in half-filled parts, so that none would ever come
 // free, one upload may go over the limit until its part is sent.
+//
+// And those who send nothing do not keep others out: see slow.go.
 type memory struct {
 	limit    int           // in chunks
 	reserve  int           // those of them for first chunks alone
@@ -37,6 +39,8 @@ type memory struct {
 	sending   int // parts on their way: their chunks will come back
 	waiting   []*waiter
 	overdrawn *borrower
+	readers   map[*borrower]struct{} // that may be interrupted
+	looked    time.Time              // for slow ones
 }
 
 func newMemory(limit int64, patience time.Duration) *memory {
@@ -52,11 +56,15 @@ type borrower struct {
 	started bool          // it has had a chunk before
 	first   bool          // it has its first chunk still
 	waited  time.Duration // for the part being filled
+
+	interrupt func()    // ends a read that waits for the sender, or nil
+	since     time.Time // it reads for the chunk it has now; zero while it waits for one
 }
 
 type waiter struct {
 	borrower *borrower
-	granted  chan *chunk
+	granted  chan *chunk // or nil: it is turned away
+	since    time.Time
 }
 
 // take lends one chunk, waiting until there is one, ctx ends, or the memory's
@@ -69,7 +77,8 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 		m.mu.Unlock()
 		return c, nil
 	}
-	w := &waiter{borrower: b, granted: make(chan *chunk, 1)}
+	b.since = time.Time{}
+	w := &waiter{borrower: b, granted: make(chan *chunk, 1), since: time.Now()}
 	m.waiting = append(m.waiting, w)
 	m.settle()
 	m.mu.Unlock()
@@ -82,19 +91,36 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 		start := time.Now()
 		defer func() { b.waited += time.Since(start) }()
 	}
-	select {
-	case c := <-w.granted:
-		return c, nil
-	case <-wait.Done():
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		select {
+		case c := <-w.granted:
+			if c == nil {
+				return nil, errBusy()
+			}
+			return c, nil
+		case now := <-look.C:
+			m.makeWay(now)
+		case <-wait.Done():
+			m.leave(w)
+			return nil, context.Cause(wait)
+		}
 	}
+}
+
+// leave ends w's waiting; what it was granted in the meantime goes back.
+func (m *memory) leave(w *waiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.forget(w) { // granted in the meantime
-		b.filling--
-		m.takeBack(b, []*chunk{<-w.granted})
+	if m.forget(w) {
+		return
+	}
+	if c := <-w.granted; c != nil {
+		w.borrower.filling--
+		m.takeBack(w.borrower, []*chunk{c})
 		m.settle()
 	}
-	return nil, context.Cause(wait)
 }
 
 func errBusy() error {
@@ -155,6 +181,7 @@ func (m *memory) release(b *borrower) {
 func (m *memory) lend(b *borrower) *chunk {
 	m.lent++
 	b.filling++
+	b.since = time.Now()
 	if !b.started {
 		b.started, b.first = true, true
 		m.firsts++

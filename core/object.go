@@ -194,6 +194,11 @@ type Upload struct {
 	// Body is the content. It is read once, to its end or to the first limit.
 	// The caller closes it. Required.
 	Body io.Reader
+	// Interrupt, if set, makes a Read of Body that waits for its sender fail soon,
+	// and every later one, with a timeout. It is called while others wait for
+	// memory that this upload holds and has been slow to fill (see Config.Memory):
+	// from another goroutine, never once Save has returned. It must not block.
+	Interrupt func()
 	// Name is the file name its sender gave it; data, never a key by itself.
 	Name string
 	// Limit is an upper bound of the content's size in bytes where one is known

@@ -25,6 +25,8 @@ type rope struct {
 
 // fill reads from r until the rope holds want bytes or r ends; io.EOF then.
 func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) error {
+	b.reads()
+	defer b.rests()
 	table := castagnoli()
 	idle := 0
 	for p.size < want {

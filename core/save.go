@@ -148,7 +148,7 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 	}
 	u.id = newUploadID()
 	u.in.Name = ClientName(u.in.Name)
-	u.borrower = &borrower{memory: u.store.memory}
+	u.borrower = &borrower{memory: u.store.memory, interrupt: u.in.Interrupt}
 	faults := u.in.Options.faults()
 	if u.in.Trusted != nil {
 		faults = append(faults, u.in.Trusted.faults()...)

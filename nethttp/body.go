@@ -3,7 +3,9 @@ package nethttp
 import (
 	"io"
 	"net/http"
+	"os"
 	"reflect"
+	"sync"
 	"time"
 
 	"github.com/filefield/filefield/core"
@@ -27,6 +29,10 @@ type patientBody struct {
 	waited time.Duration // for the bytes below
 	got    int64
 	all    time.Duration // waited for all bytes
+
+	mu    sync.Mutex
+	ended bool // nothing is read any more: the deadline is not ours to set
+	slow  bool // it was interrupted
 }
 
 // body bounds the request's body.
@@ -89,7 +95,9 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		return b.body.Read(p)
 	}
 	start := time.Now()
-	_ = b.conn.SetReadDeadline(start.Add(patience))
+	if !b.allow(start.Add(patience)) {
+		return 0, os.ErrDeadlineExceeded
+	}
 	n, err := b.body.Read(p)
 	waited := time.Since(start)
 	b.waited += waited
@@ -101,6 +109,28 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.done()
 	}
 	return n, err
+}
+
+// allow gives the next read until then, unless the body was interrupted.
+func (b *patientBody) allow(until time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.slow {
+		_ = b.conn.SetReadDeadline(until)
+	}
+	return !b.slow
+}
+
+// interrupt ends the read under way and every later one, as if their time were
+// over. It may be called while another goroutine reads.
+func (b *patientBody) interrupt() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ended || !b.bounded() || b.conn == nil {
+		return
+	}
+	b.slow = true
+	_ = b.conn.SetReadDeadline(time.Now())
 }
 
 // patience is how long the next read may take.
@@ -115,6 +145,9 @@ func (b *patientBody) patience() (left time.Duration, bounded bool) {
 	}
 }
 
+// bounded says whether the connection's deadline is set by reading.
+func (b *patientBody) bounded() bool { return b.idle > 0 || b.total > 0 }
+
 // Close ends the reading.
 func (b *patientBody) Close() error {
 	b.done()
@@ -124,7 +157,10 @@ func (b *patientBody) Close() error {
 // done lifts the deadline. Left in place, it would end the request's context
 // while the handler works.
 func (b *patientBody) done() {
-	if _, bounded := b.patience(); bounded && b.conn != nil {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
+	if b.bounded() && b.conn != nil {
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
 }

@@ -33,6 +33,7 @@ type Incoming struct {
 type intake struct {
 	*Receiver
 	r      *http.Request
+	body   *patientBody
 	values url.Values
 	inputs map[string]*input // of file fields, by their names
 	tokens brought
@@ -241,7 +242,7 @@ func (in *intake) file(inputName, rawName string, body io.Reader) error {
 		}
 	}
 	object, err := i.field.Save(in.r.Context(), core.Upload{
-		Body: body, Name: name, Limit: max(in.r.ContentLength, 0), Form: in.values,
+		Body: body, Interrupt: in.body.interrupt, Name: name, Limit: max(in.r.ContentLength, 0), Form: in.values,
 	})
 	if err != nil {
 		return i.named(err)

@@ -180,6 +180,7 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
 	in := rc.newIntake(r)
+	in.body = body
 	// Who asks for a value meanwhile (BeforeFile: r.FormValue) must not read the body.
 	r.MultipartForm, r.PostForm, r.Form = readerMark(), in.values, in.values
 	return in.end(in.takeAll(form))
