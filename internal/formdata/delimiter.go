@@ -44,20 +44,23 @@ func (d *delimiter) index(b []byte) int {
 	return -1
 }
 
+// scanFirst is scan for a b that begins with the part's first byte, where the
+// delimiter needs no line break before it.
+func (d *delimiter) scanFirst(b []byte) (content int, ended bool) {
+	switch d.match(b, d.dash) {
+	case matches:
+		return 0, true
+	case undecided:
+		return 0, false
+	default:
+		return d.scan(b)
+	}
+}
+
 // scan returns how many bytes of b, which begins with the next byte of a part, are
 // the part's for certain, and whether the delimiter comes next. Where neither
-// is more than 0 and true, it takes more bytes to tell. first says that b begins
-// with the part's first byte.
-func (d *delimiter) scan(b []byte, first bool) (content int, ended bool) {
-	if first {
-		switch d.match(b, d.dash) {
-		case matches:
-			return 0, true
-		case undecided:
-			return 0, false
-		case differs:
-		}
-	}
+// is more than 0 and true, it takes more bytes to tell.
+func (d *delimiter) scan(b []byte) (content int, ended bool) {
 	for at := 0; ; {
 		i := d.index(b[at:])
 		if i < 0 {

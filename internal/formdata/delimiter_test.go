@@ -14,17 +14,17 @@ func TestADelimiterIsFoundWhereverItIs(t *testing.T) {
 			for _, filler := range []string{"x", "-", "\r", "\r\n--", "\r\n--" + boundary[:len(boundary)-1] + "#"} {
 				content := strings.Repeat(filler, 200/len(filler)+1)[:at]
 				for _, behind := range []string{"\r\n", "--", " \t\r\n"} {
-					got, ended := d.scan([]byte(content+string(d.text)+behind+content), false)
+					got, ended := d.scan([]byte(content+string(d.text)+behind+content))
 					if got != at || !ended {
 						t.Fatalf("%q behind %d bytes of %q: found at %d, %t", boundary, at, filler, got, ended)
 					}
 				}
-				if got, ended := d.scan([]byte(content+string(d.text)+"x"+content), false); ended || got <= at {
+				if got, ended := d.scan([]byte(content+string(d.text)+"x"+content)); ended || got <= at {
 					t.Fatalf("%q with more behind it, at %d of %q: %d bytes of content, ended: %t", boundary, at, filler, got, ended)
 				}
 				for cut := range d.text {
 					part := []byte(content + string(d.text[:cut]))
-					got, ended := d.scan(part, false)
+					got, ended := d.scan(part)
 					if ended || got > at {
 						t.Fatalf("%d bytes of %q at %d of %q: %d bytes of content, ended: %t", cut, boundary, at, filler, got, ended)
 					}

@@ -198,7 +198,7 @@ func (g *gate) endsForm() bool {
 func (g *gate) content(p []byte) (int, error) {
 	for {
 		if g.known == 0 && !g.ended && g.from < g.to {
-			g.known, g.ended = g.delimiter.scan(g.buf[g.from:g.to], g.first)
+			g.known, g.ended = g.scan(g.buf[g.from:g.to])
 		}
 		switch {
 		case g.err != nil:
@@ -232,7 +232,7 @@ func (g *gate) more(p []byte) (int, error) {
 		return 0, g.cut(err)
 	}
 	n += len(have)
-	content, ended := g.delimiter.scan(p[:n], g.first)
+	content, ended := g.scan(p[:n])
 	g.from, g.to = 0, copy(g.buf[:], p[content:n])
 	g.first, g.ended = g.first && content == 0, ended
 	return content, nil
@@ -249,4 +249,12 @@ func (g *gate) cut(err error) error {
 		g.err, g.foreign = err, true
 	}
 	return g.err
+}
+
+// scan tells of b, the next bytes of the part.
+func (g *gate) scan(b []byte) (content int, ended bool) {
+	if g.first {
+		return g.delimiter.scanFirst(b)
+	}
+	return g.delimiter.scan(b)
 }
