@@ -14,12 +14,12 @@ func TestADelimiterIsFoundWhereverItIs(t *testing.T) {
 			for _, filler := range []string{"x", "-", "\r", "\r\n--", "\r\n--" + boundary[:len(boundary)-1] + "#"} {
 				content := strings.Repeat(filler, 200/len(filler)+1)[:at]
 				for _, behind := range []string{"\r\n", "--", " \t\r\n"} {
-					got, ended := d.scan([]byte(content+string(d.text)+behind+content))
+					got, ended := d.scan([]byte(content + string(d.text) + behind + content))
 					if got != at || !ended {
 						t.Fatalf("%q behind %d bytes of %q: found at %d, %t", boundary, at, filler, got, ended)
 					}
 				}
-				if got, ended := d.scan([]byte(content+string(d.text)+"x"+content)); ended || got <= at {
+				if got, ended := d.scan([]byte(content + string(d.text) + "x" + content)); ended || got <= at {
 					t.Fatalf("%q with more behind it, at %d of %q: %d bytes of content, ended: %t", boundary, at, filler, got, ended)
 				}
 				for cut := range d.text {
