@@ -421,11 +421,13 @@ func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	a := newUploadApp(t, core.FieldConfig{MaxSize: 64 * core.MiB})
 	var open atomic.Bool
+	held := make(chan struct{}, 16)
 	a.outside.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
 		if open.Load() || r.Method != http.MethodPut || r.URL.Query().Get("partNumber") == "1" {
 			return false
 		}
 		_, _ = io.Copy(io.Discard, r.Body)
+		held <- struct{}{}
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	})
@@ -434,6 +436,9 @@ func TestPauseAndResume(t *testing.T) {
 	b.wait(ready)
 	b.choose(writeFile(t, t.TempDir(), "a.txt", 20<<20))
 	b.wait(`Object.keys(localStorage).some(k => JSON.parse(localStorage[k]).percent >= 25)`)
+	for range 3 { // or one could arrive after all, its answer lost
+		waitHeld(t, held)
+	}
 	b.click(".filefield-pause")
 	b.wait(states + ` == 'paused'`)
 	open.Store(true)
@@ -442,6 +447,16 @@ func TestPauseAndResume(t *testing.T) {
 	onceEach(t, a, 4)
 	if got := a.stored(); got["a.txt"] != 20<<20 {
 		t.Errorf("the app has %v", got)
+	}
+}
+
+// waitHeld waits until another part hangs.
+func waitHeld(t *testing.T, held <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-held:
+	case <-time.After(patience):
+		t.Fatal("too few parts hang")
 	}
 }
 
