@@ -145,7 +145,9 @@ type Config struct {
 	// parts are larger than that may exceed it by one part. Uploads that others
 	// wait for make way when they are slow: those that take more than 4 seconds for
 	// 64 KiB are interrupted (Upload.Interrupt), and, where nothing is on its way to
-	// storage, those that wait for more themselves are refused for others to begin.
+	// storage, those that wait for more themselves are refused for others to begin. Thousands
+	// of clients that stop in the middle may still use it up: let a proxy in front
+	// bound connections.
 	// FILEFIELD_MEMORY.
 	Memory int64
 	// MemoryWait is how long an upload may wait for room in Memory, for each of
