@@ -12,32 +12,21 @@ import (
 	"net/http"
 	"path"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/google/uuid"
 	"gocloud.dev/blob"
 	"gocloud.dev/blob/s3blob"
 
+	"github.com/filefield/filefield/bench/peers/aws"
 	"github.com/filefield/filefield/bench/peers/serve"
 )
 
 func main() { serve.Main("gocloud", map[string]serve.Way{"reader": onReader}) }
 
 func onReader(s serve.Storage) (http.Handler, error) {
-	transport, err := s.Transport()
+	client, err := aws.Client(s)
 	if err != nil {
 		return nil, err
 	}
-	endpoint := "http://" + s.Endpoint
-	if s.CAFile != "" {
-		endpoint = "https://" + s.Endpoint
-	}
-	client := s3.New(s3.Options{
-		BaseEndpoint: aws.String(endpoint), UsePathStyle: true, Region: "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
-		HTTPClient:  &http.Client{Transport: transport},
-	})
 	bucket, err := s3blob.OpenBucket(context.Background(), client, s.Bucket, nil)
 	if err != nil {
 		return nil, err
