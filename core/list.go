@@ -3,9 +3,11 @@ package core
 import (
 	"context"
 	"iter"
+	"net/url"
 	"strings"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // Entry is one line of a one-level listing: an object, or a common prefix.
@@ -59,7 +61,8 @@ func listPrefix(dir string) (string, error) {
 
 // Walk yields every object whose key starts with prefix, in the order of the
 // keys, a page per request as the loop asks for it. prefix is compared byte for
-// byte; nothing in it is special. An error ends the loop.
+// byte; nothing in it is special. An error ends the loop. The end is where a page
+// has nothing, which is one request more; AWS is taken at its word.
 func (b *Bucket) Walk(ctx context.Context, prefix string) iter.Seq2[Object, error] {
 	return b.WalkFrom(ctx, WalkOptions{Prefix: prefix})
 }
@@ -156,6 +159,17 @@ func (l *listing) pages(ctx context.Context) (moved bool, err error) {
 	if cause := context.Cause(ctx); cause != nil {
 		return moved, store.mapError(ctx, l.at, cause)
 	}
-	l.ended = true
+	l.ended = l.isEnd(moved)
+	l.options.MaxKeys = 0
 	return moved, nil
+}
+
+// isEnd says whether a page that said it was the last one was. MinIO counts to a
+// page's keys also what single drives still have of objects that were deleted while
+// they were away, leaves these out, and says that a page which is short of them
+// is the last: what comes behind is in no list. So the end is where a full page
+// has nothing. AWS is spared the request.
+func (l *listing) isEnd(moved bool) bool {
+	endpoint := url.URL{Host: l.bucket.store.config.Endpoint}
+	return s3utils.IsAmazonEndpoint(endpoint) || !moved && l.options.MaxKeys == 0
 }

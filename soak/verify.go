@@ -200,11 +200,15 @@ func (s *soak) objects(ctx context.Context) (map[string]int64, error) {
 		return nil, err
 	}
 	found := map[string]int64{}
-	for o := range client.ListObjectsIter(ctx, app.Bucket, minio.ListObjectsOptions{Recursive: true}) {
-		if o.Err != nil {
-			return nil, fmt.Errorf("list the bucket: %w", o.Err)
+	for last, more := "", true; more; { // MinIO may say of any page that it is the last
+		more = false
+		for o := range client.ListObjectsIter(ctx, app.Bucket, minio.ListObjectsOptions{Recursive: true, StartAfter: last}) {
+			if o.Err != nil {
+				return nil, fmt.Errorf("list the bucket: %w", o.Err)
+			}
+			found[o.Key] = o.Size
+			last, more = o.Key, true
 		}
-		found[o.Key] = o.Size
 	}
 	if err := ctx.Err(); err != nil { // the list ends without an error then
 		return nil, fmt.Errorf("list the bucket: %w", err)
