@@ -103,7 +103,7 @@ func (f *Field) claimed(t Token) Written {
 // tookDirect has the transaction decide about a file that was taken.
 func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, release func(context.Context) error) (Object, error) {
 	journal, claimed := JournalFrom(ctx), f.claimed(t)
-	file := txn.took(&txnFile{bucket: claimed.Bucket, key: claimed.Key, upload: claimed.Upload, journaled: journal != nil})
+	file := txn.took(&txnFile{bucket: claimed.Bucket, key: claimed.Key, upload: claimed.Upload, journal: journal})
 	undo := func(ctx context.Context) error {
 		if !file.end() {
 			return f.forgetStaged(ctx, t) // it was kept: the marker stays, since another token stands for it now

@@ -30,7 +30,8 @@ type Journal interface {
 	// multipart upload has its id. An error ends the save; one of kind
 	// ErrPrecondition has it try another key.
 	Writing(ctx context.Context, w Written) error
-	// Gone is called when a rollback has undone what Writing noted.
+	// Gone is called when a rollback has undone what Writing noted, or when the file
+	// waits without a row, with a mark of its own (see Field.Keep).
 	Gone(ctx context.Context, w Written) error
 }
 
@@ -99,12 +100,17 @@ func (t *Txn) Stored() []Written {
 			continue
 		}
 		for _, f := range t.taken() {
-			if f.journaled && f.state.Load() == fileOpen {
-				list = append(list, Written{Bucket: f.bucket, Key: f.key, Upload: f.upload, Staged: f.staged})
+			if f.journal != nil && f.state.Load() == fileOpen {
+				list = append(list, f.written())
 			}
 		}
 	}
 	return list
+}
+
+// written is what a Journal was told of the file.
+func (f *txnFile) written() Written {
+	return Written{Bucket: f.bucket, Key: f.key, Upload: f.upload, Staged: f.staged}
 }
 
 // Deleted returns the objects that go when the open transaction commits, each

@@ -245,3 +245,22 @@ func TestATransactionThatIsLeftDoesNothing(t *testing.T) {
 		t.Error("a transaction that stands alone depends on the one around it")
 	}
 }
+
+func TestAFileThatASettledRowHasIsNotMarkedByKeep(t *testing.T) {
+	t.Parallel()
+	recorder, store, bucket := recorded(t)
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: bucket})
+	ctx, txn := begin(t)
+	o, err := field.Save(ctx, core.Upload{Body: strings.NewReader("a"), Name: "a.txt"})
+	if err != nil || !txn.Settle(bucket, o.Key) {
+		t.Fatal(err)
+	}
+	recorder.Reset()
+	text, err := field.Keep(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token, err := field.Verify(text); err != nil || token.Pending || recorder.Count("") != 0 {
+		t.Errorf("its token is %+v, %v after %d requests; want one that needs no claim, and no mark", token, err, recorder.Count(""))
+	}
+}

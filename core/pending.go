@@ -41,17 +41,26 @@ func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 		return "", &Error{Kind: ErrConfig, Op: "keep", Field: f.config.Name, Advice: "keep files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
 	file := txn.file(f.bucket.name, o.Key)
-	if file == nil {
+	if file == nil || file.settled.Load() {
 		return f.Sign(o, SubjectFrom(ctx)), nil
 	}
 	if !file.keep() { // a committed file is a row's: marking it would have it expire
 		return "", errTxnDone()
 	}
-	if err := f.bucket.setPending(ctx, o.Key); err != nil {
+	if err := f.keepMarked(ctx, file); err != nil {
 		file.state.CompareAndSwap(fileKept, fileOpen)
 		return "", err
 	}
 	return f.SignPending(o, SubjectFrom(ctx)), nil
+}
+
+// keepMarked marks a file as pending. From then on the mark says when it goes: a
+// Journal that still had it would have it removed although a row may come to have it.
+func (f *Field) keepMarked(ctx context.Context, file *txnFile) error {
+	if err := f.bucket.setPending(ctx, file.key); err != nil || file.journal == nil {
+		return err
+	}
+	return file.journal.Gone(ctx, file.written())
 }
 
 // SignAgain makes a new token of one that was not claimed, for another try: it
@@ -175,7 +184,7 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 		})
 		return err
 	}
-	file := txn.took(&txnFile{bucket: b.name, key: key, journaled: journal != nil})
+	file := txn.took(&txnFile{bucket: b.name, key: key, journal: journal})
 	release := func(ctx context.Context) error {
 		if file.end() {
 			err := b.setPending(ctx, key)

@@ -97,7 +97,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	}
 	stored := o.Key
 	file := txn.took(&txnFile{
-		bucket: o.Bucket, key: stored, upload: u.id, staged: !target.IsZero(), journaled: u.journal != nil,
+		bucket: o.Bucket, key: stored, upload: u.id, staged: !target.IsZero(), journal: u.journal,
 	})
 	undo := func(ctx context.Context) error {
 		if !file.end() {
@@ -106,7 +106,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		if err := u.remove(ctx); err != nil || u.journal == nil {
 			return err
 		}
-		return u.journal.Gone(ctx, Written{Bucket: o.Bucket, Key: stored, Upload: u.id})
+		return u.journal.Gone(ctx, file.written())
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile

@@ -41,7 +41,7 @@ type txnFile struct {
 	key       Key
 	upload    string // as Written.Upload
 	staged    bool
-	journaled bool // a Journal was told of it
+	journal   Journal // was told of it, or nil
 	state     atomic.Int32
 	settled   atomic.Bool // a committed row has it
 }

@@ -358,6 +358,32 @@ func TestAClaimedFileWhoseRowNeverComesGoes(t *testing.T) {
 	})
 }
 
+func TestAFileThatIsKeptAndThenGetsARowStays(t *testing.T) {
+	withLedger(t, func(t *testing.T, ctx context.Context, tb table, book *ledger.Ledger, folder string) {
+		request, txn, file := uploaded(ctx, t, book, "kept")
+		token, err := media.Avatars().Keep(request, file.Object())
+		if err == nil {
+			err = txn.Rollback(ctx)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantEntries(t, tb.d) // its mark says when it goes
+		request, _ = core.Begin(book.Context(ctx))
+		p := profile{Name: "row"}
+		if err := errors.Join(p.Avatar.UnmarshalParam(token), p.Avatar.Claim(request)); err != nil {
+			t.Fatal(err)
+		}
+		if err := tb.run(request, sqltxn.Options{Ledger: book}, func(ctx context.Context, r rows) error { return r.create(ctx, &p) }); err != nil {
+			t.Fatal(err)
+		}
+		if n := recoverAll(t, tb.d, openStore(t)); n != 0 {
+			t.Errorf("recovery removed %d objects, want none", n)
+		}
+		tb.wantRow(ctx, t, folder, p)
+	})
+}
+
 func TestALedgerWithFaultsIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, config := range map[string]ledger.Config{
