@@ -142,6 +142,7 @@ type directToken struct {
 	unsized  bool   // the client did not say how long it is
 	verified bool   // Complete has looked at the content
 	mend     bool   // it is stored with other headers than it should be
+	noted    bool   // Claims decide who has it, not a marker
 	uploadID string // of a multipart upload
 	etag     string // of what was verified
 	sha256   string
@@ -153,7 +154,7 @@ type directToken struct {
 func (f *Field) signDirect(t Token) string {
 	d := t.direct
 	flags := byte(0)
-	for i, set := range []bool{d.unsized, d.verified, d.mend} {
+	for i, set := range []bool{d.unsized, d.verified, d.mend, d.noted} {
 		if set {
 			flags |= 1 << i
 		}
@@ -178,7 +179,8 @@ func (d *directToken) stagingText() string {
 // direct reads what signDirect wrote. text is the token itself.
 func (f *Field) decodeDirect(d *tokenDecoder, text string) *directToken {
 	flags := d.byte()
-	t := &directToken{unsized: flags&1 != 0, verified: flags&2 != 0, mend: flags&4 != 0}
+	t := &directToken{unsized: flags&1 != 0, verified: flags&2 != 0, mend: flags&4 != 0, noted: flags&8 != 0}
+	d.failed = d.failed || flags >= 16 // a later version's, which may mean that something else decides
 	t.method = DirectMethod(d.string())
 	t.uploadID, t.etag, t.sha256 = d.string(), d.string(), d.string()
 	t.staging = Key{s: d.string()}
@@ -238,7 +240,8 @@ func (t Token) at() Key {
 // for a file in parts, to begin.
 //
 // The object is pending (see Keep) until Claim has looked at its content and taken
-// it. Errors: ErrTooLarge, ErrEmpty, ErrType, ErrInvalid (the name, a checksum that
+// it. Where ctx has a Journal that is a Claims, that decides who takes it, and it is
+// claimed, completed and ended under the same alone (ErrConfig). Errors: ErrTooLarge, ErrEmpty, ErrType, ErrInvalid (the name, a checksum that
 // is none), ErrName, ErrConfig, and the storage's kinds.
 func (f *Field) BeginDirect(ctx context.Context, in DirectUpload) (Ticket, error) {
 	if f.fault != nil {
@@ -252,7 +255,8 @@ func (f *Field) BeginDirect(ctx context.Context, in DirectUpload) (Ticket, error
 	if err := f.directOptions(); err != nil {
 		return Ticket{}, err
 	}
-	t := Token{Subject: SubjectFrom(ctx), Pending: true, direct: &directToken{method: f.directMethod(in), unsized: in.Size < 0, sha256: in.SHA256}}
+	_, noted := JournalFrom(ctx).(Claims)
+	t := Token{Subject: SubjectFrom(ctx), Pending: true, direct: &directToken{method: f.directMethod(in), unsized: in.Size < 0, noted: noted, sha256: in.SHA256}}
 	if len(t.Subject) > maxSubject {
 		return Ticket{}, f.directError(ErrConfig, "begin upload", "a subject has at most 1024 bytes")
 	}

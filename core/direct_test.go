@@ -32,6 +32,7 @@ type directly struct {
 	*core.Field
 	recorder *s3test.Recorder
 	bucket   string
+	register *register // the app's ledger, or nil
 }
 
 func newDirectly(t testing.TB, change func(*core.FieldConfig), config ...func(*core.Config)) *directly {
@@ -472,33 +473,34 @@ func TestD3AnythingButTheTokenIsRefused(t *testing.T) {
 }
 
 func TestD3OfManyClaimsAtOnceOneSucceeds(t *testing.T) {
-	t.Parallel()
-	for _, method := range singles {
-		d := newDirectly(t, nil)
-		in := asked("a.txt", "text/plain", "x")
-		in.Method = method
-		token := d.sent(t.Context(), t, in, "x")
-		var won atomic.Int32
-		var wait sync.WaitGroup
-		for range 20 {
-			wait.Go(func() {
-				switch _, err := d.claim(t.Context(), t, token); core.KindOf(err) {
-				case 0:
-					won.Add(1)
-				case core.ErrToken:
-				default:
-					t.Errorf("a claim beside others is %v, want success or ErrToken", err)
-				}
-			})
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, method := range singles {
+			d := form.directly(t, nil)
+			in := asked("a.txt", "text/plain", "x")
+			in.Method = method
+			token := d.sent(t.Context(), t, in, "x")
+			var won atomic.Int32
+			var wait sync.WaitGroup
+			for range 20 {
+				wait.Go(func() {
+					switch _, err := d.claim(t.Context(), t, token); core.KindOf(err) {
+					case 0:
+						won.Add(1)
+					case core.ErrToken:
+					default:
+						t.Errorf("a claim beside others is %v, want success or ErrToken", err)
+					}
+				})
+			}
+			wait.Wait()
+			if won.Load() != 1 {
+				t.Errorf("%s: %d claims succeeded, want 1", method, won.Load())
+			}
+			if got := d.files(t); len(got) != 1 || got[0] != token.Object.Key.String() {
+				t.Errorf("%s: the bucket holds %q, want the file", method, got)
+			}
 		}
-		wait.Wait()
-		if won.Load() != 1 {
-			t.Errorf("%s: %d claims succeeded, want 1", method, won.Load())
-		}
-		if got := d.files(t); len(got) != 1 || got[0] != token.Object.Key.String() {
-			t.Errorf("%s: the bucket holds %q, want the file", method, got)
-		}
-	}
+	})
 }
 
 func TestD4WhatAClientAddsIsNotTheFiles(t *testing.T) {
@@ -553,278 +555,284 @@ func TestAPUTLeavesNoRoomForWhatBrowsersAdd(t *testing.T) {
 }
 
 func TestD5WhatIsSentAfterTheCheckIsNotTheRows(t *testing.T) {
-	t.Parallel()
-	const swapped = "evil st"
-	t.Run("a PUT", func(t *testing.T) {
-		t.Parallel()
-		d := newDirectly(t, nil)
-		ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "content"))
-		send(t, ticket, "content")
-		ctx, txn := begin(t)
-		o, err := d.ClaimObject(ctx, d.token(t, ticket.Token))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := send(t, ticket, swapped); got != http.StatusPreconditionFailed {
-			t.Errorf("a second PUT before the commit is answered %d, want 412", got)
-		}
-		if err := txn.Commit(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if got := send(t, ticket, swapped); got != http.StatusPreconditionFailed {
-			t.Errorf("a second PUT after the commit is answered %d, want 412", got)
-		}
-		if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != "content" {
-			t.Errorf("the row's file is %q", got)
-		}
-	})
-	t.Run("a POST, after the claim", func(t *testing.T) {
-		t.Parallel()
-		d := newDirectly(t, nil)
-		in := asked("a.txt", "text/plain", "content")
-		in.Method = core.DirectPost
-		ticket := d.begin(t.Context(), t, in)
-		send(t, ticket, "content")
-		ctx, txn := begin(t)
-		o, err := d.ClaimObject(ctx, d.token(t, ticket.Token))
-		if err != nil {
-			t.Fatal(err)
-		}
-		send(t, ticket, swapped)
-		if err := txn.Commit(ctx); err != nil {
-			t.Fatal(err)
-		}
-		send(t, ticket, swapped)
-		if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != "content" {
-			t.Errorf("the row's file is %q", got)
-		}
-		_, err = d.claim(t.Context(), t, d.token(t, ticket.Token))
-		wantKind(t, "the claim of the second", err, core.ErrToken)
-	})
-	t.Run("a POST, between the check and the copy", func(t *testing.T) {
-		t.Parallel()
-		d := newDirectly(t, nil)
-		in := asked("a.txt", "text/plain", "content")
-		in.Method = core.DirectPost
-		ticket := d.begin(t.Context(), t, in)
-		send(t, ticket, "content")
-		var once sync.Once
-		d.recorder.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.Header.Get("X-Amz-Copy-Source") != "" {
-				once.Do(func() {
-					post(t, strings.Replace(ticket.URL, d.recorder.Endpoint(), s3test.Start(t).Endpoint, 1), ticket.Fields, swapped)
-				})
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		const swapped = "evil st"
+		t.Run("a PUT", func(t *testing.T) {
+			t.Parallel()
+			d := form.directly(t, nil)
+			ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "content"))
+			send(t, ticket, "content")
+			ctx, txn := begin(t)
+			o, err := d.ClaimObject(ctx, d.token(t, ticket.Token))
+			if err != nil {
+				t.Fatal(err)
 			}
-			return false
+			if got := send(t, ticket, swapped); got != http.StatusPreconditionFailed {
+				t.Errorf("a second PUT before the commit is answered %d, want 412", got)
+			}
+			if err := txn.Commit(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got := send(t, ticket, swapped); got != http.StatusPreconditionFailed {
+				t.Errorf("a second PUT after the commit is answered %d, want 412", got)
+			}
+			if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != "content" {
+				t.Errorf("the row's file is %q", got)
+			}
 		})
-		_, err := d.claim(t.Context(), t, d.token(t, ticket.Token))
-		wantKind(t, "the claim", err, core.ErrToken)
-		d.recorder.Intercept(nil)
-		if got := d.files(t); len(got) != 1 || got[0] == d.token(t, ticket.Token).Object.Key.String() {
-			t.Errorf("the bucket holds %q, want what was posted alone", got)
-		}
-	})
-	t.Run("an upload that was ended and sent again", func(t *testing.T) {
-		t.Parallel()
-		d := newDirectly(t, nil)
-		ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "content"))
-		send(t, ticket, "content")
-		verified, _, err := d.CompleteDirect(t.Context(), d.token(t, ticket.Token), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := d.AbortDirect(t.Context(), d.token(t, ticket.Token)); err != nil {
-			t.Fatal(err)
-		}
-		send(t, ticket, swapped)
-		for _, text := range []string{verified, ticket.Token} {
-			_, err = d.claim(t.Context(), t, d.token(t, text))
-			wantKind(t, "its claim", err, core.ErrToken)
-		}
+		t.Run("a POST, after the claim", func(t *testing.T) {
+			t.Parallel()
+			d := form.directly(t, nil)
+			in := asked("a.txt", "text/plain", "content")
+			in.Method = core.DirectPost
+			ticket := d.begin(t.Context(), t, in)
+			send(t, ticket, "content")
+			ctx, txn := begin(t)
+			o, err := d.ClaimObject(ctx, d.token(t, ticket.Token))
+			if err != nil {
+				t.Fatal(err)
+			}
+			send(t, ticket, swapped)
+			if err := txn.Commit(ctx); err != nil {
+				t.Fatal(err)
+			}
+			send(t, ticket, swapped)
+			if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != "content" {
+				t.Errorf("the row's file is %q", got)
+			}
+			_, err = d.claim(t.Context(), t, d.token(t, ticket.Token))
+			wantKind(t, "the claim of the second", err, core.ErrToken)
+		})
+		t.Run("a POST, between the check and the copy", func(t *testing.T) {
+			t.Parallel()
+			d := form.directly(t, nil)
+			in := asked("a.txt", "text/plain", "content")
+			in.Method = core.DirectPost
+			ticket := d.begin(t.Context(), t, in)
+			send(t, ticket, "content")
+			var once sync.Once
+			d.recorder.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Header.Get("X-Amz-Copy-Source") != "" {
+					once.Do(func() {
+						post(t, strings.Replace(ticket.URL, d.recorder.Endpoint(), s3test.Start(t).Endpoint, 1), ticket.Fields, swapped)
+					})
+				}
+				return false
+			})
+			_, err := d.claim(t.Context(), t, d.token(t, ticket.Token))
+			wantKind(t, "the claim", err, core.ErrToken)
+			d.recorder.Intercept(nil)
+			if got := d.files(t); len(got) != 1 || got[0] == d.token(t, ticket.Token).Object.Key.String() {
+				t.Errorf("the bucket holds %q, want what was posted alone", got)
+			}
+		})
+		t.Run("an upload that was ended and sent again", func(t *testing.T) {
+			t.Parallel()
+			d := form.directly(t, nil)
+			ticket := d.begin(t.Context(), t, asked("a.txt", "text/plain", "content"))
+			send(t, ticket, "content")
+			verified, _, err := d.CompleteDirect(t.Context(), d.token(t, ticket.Token), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := d.AbortDirect(t.Context(), d.token(t, ticket.Token)); err != nil {
+				t.Fatal(err)
+			}
+			send(t, ticket, swapped)
+			for _, text := range []string{verified, ticket.Token} {
+				_, err = d.claim(t.Context(), t, d.token(t, text))
+				wantKind(t, "its claim", err, core.ErrToken)
+			}
+		})
 	})
 }
 
 func TestD6AnUnfinishedUploadIsNoFile(t *testing.T) {
-	t.Parallel()
-	for _, method := range []core.DirectMethod{core.DirectPut, core.DirectPost, core.DirectMultipart} {
-		d := newDirectly(t, func(c *core.FieldConfig) { c.MaxSize = 100 * core.MiB })
-		in := core.DirectUpload{Name: "a.txt", Type: "text/plain", Size: 7, Method: method}
-		ticket := d.begin(t.Context(), t, in)
-		token := d.token(t, ticket.Token)
-		_, err := d.claim(t.Context(), t, token)
-		wantKind(t, string(method)+": a claim", err, core.ErrUnfinished)
-		_, _, err = d.CompleteDirect(t.Context(), token, nil)
-		wantKind(t, string(method)+": its end", err, core.ErrUnfinished)
-		if objects, _ := s3test.Leftovers(t, s3test.Start(t), d.bucket); len(objects) != 0 {
-			t.Errorf("%s: the bucket holds %q, want nothing", method, objects)
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, method := range []core.DirectMethod{core.DirectPut, core.DirectPost, core.DirectMultipart} {
+			d := form.directly(t, func(c *core.FieldConfig) { c.MaxSize = 100 * core.MiB })
+			in := core.DirectUpload{Name: "a.txt", Type: "text/plain", Size: 7, Method: method}
+			ticket := d.begin(t.Context(), t, in)
+			token := d.token(t, ticket.Token)
+			_, err := d.claim(t.Context(), t, token)
+			wantKind(t, string(method)+": a claim", err, core.ErrUnfinished)
+			_, _, err = d.CompleteDirect(t.Context(), token, nil)
+			wantKind(t, string(method)+": its end", err, core.ErrUnfinished)
+			if objects, _ := s3test.Leftovers(t, s3test.Start(t), d.bucket); len(objects) != 0 {
+				t.Errorf("%s: the bucket holds %q, want nothing", method, objects)
+			}
+			if err := d.AbortDirect(t.Context(), token); err != nil {
+				t.Fatal(err)
+			}
+			if got := d.files(t); len(got) != 0 {
+				t.Errorf("%s: after the abort the bucket holds %q", method, got)
+			}
 		}
-		if err := d.AbortDirect(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
-		if got := d.files(t); len(got) != 0 {
-			t.Errorf("%s: after the abort the bucket holds %q", method, got)
-		}
-	}
+	})
 }
 
 func TestTheContentDecidesWhatIsTaken(t *testing.T) {
-	t.Parallel()
-	for name, row := range map[string]struct {
-		in      core.DirectUpload
-		content string
-		want    core.Kind
-	}{
-		"a page called an image":         {core.DirectUpload{Name: "a.png", Type: "image/png"}, "<html><script>alert(1)</script>", core.ErrType},
-		"a JPEG called a PNG":            {core.DirectUpload{Name: "a.png", Type: "image/png"}, "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", core.ErrType},
-		"an image of too many pixels":    {core.DirectUpload{Name: "a.png", Type: "image/png"}, strings.Replace(smallPNG, "\x00\x00\x00\x03", "\x00\x00\xff\xff", 1), core.ErrInvalid},
-		"an image without a size":        {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG[:16], core.ErrInvalid},
-		"a form with more than is taken": {core.DirectUpload{Name: "a.png", Type: "image/png", Method: core.DirectPost}, "<html>", core.ErrType},
-		"an image":                       {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG, 0},
-		"an image without a type":        {core.DirectUpload{Name: "a", Type: ""}, smallPNG, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			for _, completed := range []bool{false, true} {
-				d := newDirectly(t, func(c *core.FieldConfig) { c.Accept, c.MaxWidth = core.Images, 100 })
-				in := row.in
-				in.Size = int64(len(row.content))
-				token := d.sent(t.Context(), t, in, row.content)
-				before := d.files(t)
-				if completed {
-					_, _, err := d.CompleteDirect(t.Context(), token, nil)
-					wantKind(t, "its end", err, row.want)
-					if got := d.files(t); row.want != 0 && len(got) != 0 {
-						t.Errorf("the bucket holds %q, want nothing", got)
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for name, row := range map[string]struct {
+			in      core.DirectUpload
+			content string
+			want    core.Kind
+		}{
+			"a page called an image":         {core.DirectUpload{Name: "a.png", Type: "image/png"}, "<html><script>alert(1)</script>", core.ErrType},
+			"a JPEG called a PNG":            {core.DirectUpload{Name: "a.png", Type: "image/png"}, "\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", core.ErrType},
+			"an image of too many pixels":    {core.DirectUpload{Name: "a.png", Type: "image/png"}, strings.Replace(smallPNG, "\x00\x00\x00\x03", "\x00\x00\xff\xff", 1), core.ErrInvalid},
+			"an image without a size":        {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG[:16], core.ErrInvalid},
+			"a form with more than is taken": {core.DirectUpload{Name: "a.png", Type: "image/png", Method: core.DirectPost}, "<html>", core.ErrType},
+			"an image":                       {core.DirectUpload{Name: "a.png", Type: "image/png"}, smallPNG, 0},
+			"an image without a type":        {core.DirectUpload{Name: "a", Type: ""}, smallPNG, 0},
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				for _, completed := range []bool{false, true} {
+					d := form.directly(t, func(c *core.FieldConfig) { c.Accept, c.MaxWidth = core.Images, 100 })
+					in := row.in
+					in.Size = int64(len(row.content))
+					token := d.sent(t.Context(), t, in, row.content)
+					before := d.files(t)
+					if completed {
+						_, _, err := d.CompleteDirect(t.Context(), token, nil)
+						wantKind(t, "its end", err, row.want)
+						if got := d.files(t); row.want != 0 && len(got) != 0 {
+							t.Errorf("the bucket holds %q, want nothing", got)
+						}
+						continue
 					}
-					continue
-				}
-				o, err := d.claim(t.Context(), t, token)
-				wantKind(t, "its claim", err, row.want)
-				if got := d.files(t); row.want != 0 && !slices.Equal(got, before) {
-					t.Errorf("the bucket holds %q, want %q as before", got, before)
-				}
-				if row.want == 0 {
-					if stored, err := d.Stat(t.Context(), o.Key); err != nil || stored.Type != "image/png" {
-						t.Errorf("it is stored as %+v, %v", stored, err)
+					o, err := d.claim(t.Context(), t, token)
+					wantKind(t, "its claim", err, row.want)
+					if got := d.files(t); row.want != 0 && !slices.Equal(got, before) {
+						t.Errorf("the bucket holds %q, want %q as before", got, before)
+					}
+					if row.want == 0 {
+						if stored, err := d.Stat(t.Context(), o.Key); err != nil || stored.Type != "image/png" {
+							t.Errorf("it is stored as %+v, %v", stored, err)
+						}
 					}
 				}
-			}
-		})
-	}
+			})
+		}
+	})
 }
 
 func TestARollbackHasTheUploadWaitAgain(t *testing.T) {
-	t.Parallel()
-	for _, method := range singles {
-		for _, completed := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s, completed %t", method, completed), func(t *testing.T) {
-				t.Parallel()
-				d := newDirectly(t, func(c *core.FieldConfig) { c.Options.Tags = map[string]string{"team": "blue"} })
-				in := asked("a.png", "", smallPNG)
-				in.Method = method
-				token := d.sent(t.Context(), t, in, smallPNG)
-				if completed {
-					text, o, err := d.CompleteDirect(t.Context(), token, nil)
-					if err != nil || o.Width != 3 {
-						t.Fatalf("the end gives %+v, %v", o, err)
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, method := range singles {
+			for _, completed := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s, completed %t", method, completed), func(t *testing.T) {
+					t.Parallel()
+					d := form.directly(t, func(c *core.FieldConfig) { c.Options.Tags = map[string]string{"team": "blue"} })
+					in := asked("a.png", "", smallPNG)
+					in.Method = method
+					token := d.sent(t.Context(), t, in, smallPNG)
+					if completed {
+						text, o, err := d.CompleteDirect(t.Context(), token, nil)
+						if err != nil || o.Width != 3 {
+							t.Fatalf("the end gives %+v, %v", o, err)
+						}
+						token = d.token(t, text)
 					}
-					token = d.token(t, text)
-				}
-				before := d.files(t)
-				for range 2 {
+					before := d.files(t)
+					for range 2 {
+						ctx, txn := begin(t)
+						if _, err := d.ClaimObject(ctx, token); err != nil {
+							t.Fatal(err)
+						}
+						if err := txn.Rollback(ctx); err != nil {
+							t.Fatal(err)
+						}
+						if got := d.files(t); !slices.Equal(got, before) {
+							t.Fatalf("the bucket holds %q, want %q as before", got, before)
+						}
+						if got := d.tags(t, before[0]); len(got) != 2 || got["filefield"] != "pending" {
+							t.Errorf("its tags are %v, want the mark again", got)
+						}
+					}
+					if o := d.mustClaim(t, token); o.Width != 3 || o.Type != "image/png" {
+						t.Errorf("the next claim gives %+v", o)
+					}
+				})
+			}
+		}
+	})
+}
+
+func TestAClaimThatIsKeptIsTakenByItsNewTokenAlone(t *testing.T) {
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, method := range singles {
+			d := form.directly(t, nil)
+			in := asked("a.txt", "text/plain", "x")
+			in.Method = method
+			token := d.sent(t.Context(), t, in, "x")
+			ctx, txn := begin(t)
+			o, err := d.ClaimObject(ctx, token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := d.Keep(ctx, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := txn.Rollback(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if got := d.files(t); len(got) != 1 || d.tags(t, got[0])["filefield"] != "pending" {
+				t.Errorf("%s: the bucket holds %q, want the pending file", method, got)
+			}
+			_, err = d.claim(t.Context(), t, token)
+			wantKind(t, "a claim by the old token", err, core.ErrToken)
+			d.mustClaim(t, d.token(t, text))
+		}
+	})
+}
+
+func TestAClaimCostsAtMostTwoRequestsWithALedgerOrOnceTheUploadWasCompleted(t *testing.T) {
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, method := range singles {
+			for _, row := range []struct {
+				typ       string
+				completed bool
+				want      int
+			}{{"image/png", true, 2}, {"", true, 2}, {"image/png", false, 3}, {"", false, 3}} {
+				t.Run(fmt.Sprintf("%s of type %q, completed %t", method, row.typ, row.completed), func(t *testing.T) {
+					t.Parallel()
+					d := form.directly(t, nil)
+					in := asked("a", row.typ, smallPNG)
+					in.Method = method
+					token := d.sent(t.Context(), t, in, smallPNG)
+					if row.completed {
+						text, _, err := d.CompleteDirect(t.Context(), token, nil)
+						if err != nil {
+							t.Fatal(err)
+						}
+						token = d.token(t, text)
+					}
+					d.recorder.Reset()
 					ctx, txn := begin(t)
 					if _, err := d.ClaimObject(ctx, token); err != nil {
 						t.Fatal(err)
 					}
-					if err := txn.Rollback(ctx); err != nil {
+					if got, want := d.recorder.Count(""), row.want-form.saves(); got != want {
+						t.Errorf("the claim took %d requests, want %d: %v", got, want, d.recorder.Requests())
+					}
+					d.recorder.Reset()
+					if err := txn.Commit(ctx); err != nil {
 						t.Fatal(err)
 					}
-					if got := d.files(t); !slices.Equal(got, before) {
-						t.Fatalf("the bucket holds %q, want %q as before", got, before)
+					after := 0
+					if method == core.DirectPost {
+						after = 1
 					}
-					if got := d.tags(t, before[0]); len(got) != 2 || got["filefield"] != "pending" {
-						t.Errorf("its tags are %v, want the mark again", got)
+					if got := d.recorder.Count(""); got != after {
+						t.Errorf("the commit took %d requests, want %d", got, after)
 					}
-				}
-				if o := d.mustClaim(t, token); o.Width != 3 || o.Type != "image/png" {
-					t.Errorf("the next claim gives %+v", o)
-				}
-			})
+				})
+			}
 		}
-	}
-}
-
-func TestAClaimThatIsKeptIsTakenByItsNewTokenAlone(t *testing.T) {
-	t.Parallel()
-	for _, method := range singles {
-		d := newDirectly(t, nil)
-		in := asked("a.txt", "text/plain", "x")
-		in.Method = method
-		token := d.sent(t.Context(), t, in, "x")
-		ctx, txn := begin(t)
-		o, err := d.ClaimObject(ctx, token)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := d.Keep(ctx, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := txn.Rollback(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if got := d.files(t); len(got) != 1 || d.tags(t, got[0])["filefield"] != "pending" {
-			t.Errorf("%s: the bucket holds %q, want the pending file", method, got)
-		}
-		_, err = d.claim(t.Context(), t, token)
-		wantKind(t, "a claim by the old token", err, core.ErrToken)
-		d.mustClaim(t, d.token(t, text))
-	}
-}
-
-func TestAClaimCostsAtMostTwoRequestsOnceTheUploadWasCompleted(t *testing.T) {
-	t.Parallel()
-	for _, method := range singles {
-		for _, row := range []struct {
-			typ       string
-			completed bool
-			want      int
-		}{{"image/png", true, 2}, {"", true, 2}, {"image/png", false, 3}, {"", false, 3}} {
-			t.Run(fmt.Sprintf("%s of type %q, completed %t", method, row.typ, row.completed), func(t *testing.T) {
-				t.Parallel()
-				d := newDirectly(t, nil)
-				in := asked("a", row.typ, smallPNG)
-				in.Method = method
-				token := d.sent(t.Context(), t, in, smallPNG)
-				if row.completed {
-					text, _, err := d.CompleteDirect(t.Context(), token, nil)
-					if err != nil {
-						t.Fatal(err)
-					}
-					token = d.token(t, text)
-				}
-				d.recorder.Reset()
-				ctx, txn := begin(t)
-				if _, err := d.ClaimObject(ctx, token); err != nil {
-					t.Fatal(err)
-				}
-				if got := d.recorder.Count(""); got != row.want {
-					t.Errorf("the claim took %d requests, want %d: %v", got, row.want, d.recorder.Requests())
-				}
-				d.recorder.Reset()
-				if err := txn.Commit(ctx); err != nil {
-					t.Fatal(err)
-				}
-				after := 0
-				if method == core.DirectPost {
-					after = 1
-				}
-				if got := d.recorder.Count(""); got != after {
-					t.Errorf("the commit took %d requests, want %d", got, after)
-				}
-			})
-		}
-	}
+	})
 }
 
 func TestAKeyAloneIsEnoughToClaimWhatWasPosted(t *testing.T) {
@@ -843,23 +851,24 @@ func TestAKeyAloneIsEnoughToClaimWhatWasPosted(t *testing.T) {
 }
 
 func TestUnclaimedUploadsExpire(t *testing.T) {
-	t.Parallel()
-	var later atomic.Int64
-	d := newDirectly(t, nil, func(c *core.Config) {
-		c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		var later atomic.Int64
+		d := form.directly(t, nil, func(c *core.Config) {
+			c.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+		})
+		for _, method := range singles {
+			in := asked("a.txt", "text/plain", "x")
+			in.Method = method
+			d.sent(t.Context(), t, in, "x")
+		}
+		row := d.mustClaim(t, d.sent(t.Context(), t, asked("a.txt", "text/plain", "x"), "x"))
+		later.Store(int64(49 * time.Hour))
+		n, err := d.Bucket().ExpirePending(t.Context(), 48*time.Hour)
+		if n != 2 || err != nil {
+			t.Errorf("%d files were removed, %v; want the two that were not claimed", n, err)
+		}
+		wantLeft(t, d.bucket, row.Key.String())
 	})
-	for _, method := range singles {
-		in := asked("a.txt", "text/plain", "x")
-		in.Method = method
-		d.sent(t.Context(), t, in, "x")
-	}
-	row := d.mustClaim(t, d.sent(t.Context(), t, asked("a.txt", "text/plain", "x"), "x"))
-	later.Store(int64(49 * time.Hour))
-	n, err := d.Bucket().ExpirePending(t.Context(), 48*time.Hour)
-	if n != 2 || err != nil {
-		t.Errorf("%d files were removed, %v; want the two that were not claimed", n, err)
-	}
-	wantLeft(t, d.bucket, row.Key.String())
 }
 
 // parts sends the parts of an upload with these numbers.
@@ -883,61 +892,62 @@ func putPart(t testing.TB, to, content string) int {
 }
 
 func TestAFileInPartsIsResumedAndCompleted(t *testing.T) {
-	t.Parallel()
-	for _, size := range []int64{11*core.MiB + 3, core.UnknownSize} {
-		t.Run(strconv.FormatInt(size, 10), func(t *testing.T) {
-			t.Parallel()
-			d := newDirectly(t, func(c *core.FieldConfig) {
-				c.MaxSize, c.Direct.MultipartOver, c.Direct.PartSize = 100*core.MiB, core.MiB, 5*core.MiB
+	inEachForm(t, func(t *testing.T, form claimForm) {
+		for _, size := range []int64{11*core.MiB + 3, core.UnknownSize} {
+			t.Run(strconv.FormatInt(size, 10), func(t *testing.T) {
+				t.Parallel()
+				d := form.directly(t, func(c *core.FieldConfig) {
+					c.MaxSize, c.Direct.MultipartOver, c.Direct.PartSize = 100*core.MiB, core.MiB, 5*core.MiB
+				})
+				content := string(random(1, 11*core.MiB+3))
+				ticket := d.begin(t.Context(), t, core.DirectUpload{Name: "a.bin", Size: size, Method: core.DirectMultipart})
+				if ticket.Method != core.DirectMultipart || ticket.PartSize != 5*core.MiB || size > 0 && ticket.Parts != 3 {
+					t.Fatalf("the ticket is %+v", ticket)
+				}
+				token := d.token(t, ticket.Token)
+				if got := d.parts(t, token, content, ticket.PartSize, 3, 1); !slices.Equal(got, []int{200, 200}) {
+					t.Fatalf("the parts are answered %v", got)
+				}
+				_, _, err := d.CompleteDirect(t.Context(), token, nil)
+				wantKind(t, "its end without a part", err, core.ErrUnfinished)
+				_, err = d.claim(t.Context(), t, token)
+				wantKind(t, "its claim without a part", err, core.ErrUnfinished)
+				there, err := d.DirectParts(t.Context(), token)
+				if err != nil || len(there) != 2 || there[0].Number != 1 || there[1].Number != 3 || there[1].Size != core.MiB+3 {
+					t.Fatalf("the parts there are %v, %v", there, err)
+				}
+				d.parts(t, token, content, ticket.PartSize, 2)
+				text, o, err := d.CompleteDirect(t.Context(), token, there)
+				if err != nil || o.Size != int64(len(content)) {
+					t.Fatalf("its end is %+v, %v", o, err)
+				}
+				if again, _, err := d.CompleteDirect(t.Context(), token, there); err != nil || again == "" {
+					t.Errorf("its end, said again, is %v", err)
+				}
+				if got := d.tags(t, o.Key.String()); got["filefield"] != "pending" {
+					t.Errorf("its tags are %v, want the mark", got)
+				}
+				urls, err := d.SignParts(t.Context(), token, []int{1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := putPart(t, urls[0], content[:5*core.MiB]); got < 400 || got >= 500 {
+					t.Errorf("a part after the end is answered %d, want a refusal", got)
+				}
+				d.recorder.Reset()
+				o = d.mustClaim(t, d.token(t, text))
+				if got, want := d.recorder.Count(""), 2-form.saves(); got != want {
+					t.Errorf("the claim took %d requests, want %d", got, want)
+				}
+				if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != content {
+					t.Error("the content is another")
+				}
+				_, err = d.claim(t.Context(), t, token)
+				wantKind(t, "a claim by the first token", err, core.ErrToken)
+				wantKind(t, "an abort", d.AbortDirect(t.Context(), token), core.ErrTaken)
 			})
-			content := string(random(1, 11*core.MiB+3))
-			ticket := d.begin(t.Context(), t, core.DirectUpload{Name: "a.bin", Size: size, Method: core.DirectMultipart})
-			if ticket.Method != core.DirectMultipart || ticket.PartSize != 5*core.MiB || size > 0 && ticket.Parts != 3 {
-				t.Fatalf("the ticket is %+v", ticket)
-			}
-			token := d.token(t, ticket.Token)
-			if got := d.parts(t, token, content, ticket.PartSize, 3, 1); !slices.Equal(got, []int{200, 200}) {
-				t.Fatalf("the parts are answered %v", got)
-			}
-			_, _, err := d.CompleteDirect(t.Context(), token, nil)
-			wantKind(t, "its end without a part", err, core.ErrUnfinished)
-			_, err = d.claim(t.Context(), t, token)
-			wantKind(t, "its claim without a part", err, core.ErrUnfinished)
-			there, err := d.DirectParts(t.Context(), token)
-			if err != nil || len(there) != 2 || there[0].Number != 1 || there[1].Number != 3 || there[1].Size != core.MiB+3 {
-				t.Fatalf("the parts there are %v, %v", there, err)
-			}
-			d.parts(t, token, content, ticket.PartSize, 2)
-			text, o, err := d.CompleteDirect(t.Context(), token, there)
-			if err != nil || o.Size != int64(len(content)) {
-				t.Fatalf("its end is %+v, %v", o, err)
-			}
-			if again, _, err := d.CompleteDirect(t.Context(), token, there); err != nil || again == "" {
-				t.Errorf("its end, said again, is %v", err)
-			}
-			if got := d.tags(t, o.Key.String()); got["filefield"] != "pending" {
-				t.Errorf("its tags are %v, want the mark", got)
-			}
-			urls, err := d.SignParts(t.Context(), token, []int{1})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := putPart(t, urls[0], content[:5*core.MiB]); got < 400 || got >= 500 {
-				t.Errorf("a part after the end is answered %d, want a refusal", got)
-			}
-			d.recorder.Reset()
-			o = d.mustClaim(t, d.token(t, text))
-			if got := d.recorder.Count(""); got != 2 {
-				t.Errorf("the claim took %d requests, want 2", got)
-			}
-			if got := string(mustRead(t, d.Bucket(), o.Key, core.OpenOptions{})); got != content {
-				t.Error("the content is another")
-			}
-			_, err = d.claim(t.Context(), t, token)
-			wantKind(t, "a claim by the first token", err, core.ErrToken)
-			wantKind(t, "an abort", d.AbortDirect(t.Context(), token), core.ErrTaken)
-		})
-	}
+		}
+	})
 }
 
 func TestD7PartsThatWereNotAgreedAreRefused(t *testing.T) {

@@ -15,15 +15,17 @@ import (
 
 // A direct upload is claimed in three steps. A marker beside the object, which can
 // be created once and stays for longer than the token lives, decides which of
-// several requests has it. The content is looked at, at the same time, unless
+// several requests has it, or an entry in a database (see Claims), if the upload was
+// begun so: its token says which, since the two do not know of each other. The content is looked at, at the same time, unless
 // CompleteDirect has done so. Then the object is made the row's: where nobody but
 // this library can write to its key, the mark is taken off (and its headers are
 // made right by a copy onto itself, where they are not); a posted file is copied to
 // its key, exactly the version that was looked at.
 //
-// Two requests could not do all of it: the servers have conditions for writing an
-// object but none for tags or a copy's target, so that taking and unmarking are
-// two writes. Who completes the upload first gets by with those two.
+// Without a database two requests could not do all of it: the servers have
+// conditions for writing an object but none for tags or a copy's target, so that
+// taking and unmarking are two writes. Who completes the upload first gets by with
+// those two.
 
 // markerKey is where the marker of a direct upload is.
 func markerKey(key Key) Key { return besideKey(key, "direct "+key.Base()) }
@@ -54,8 +56,7 @@ func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, err
 			found <- inspected{a, err}
 		}()
 	}
-	// A marker that came into being after its request was given up would end the token.
-	release, err := b.take(context.WithoutCancel(ctx), markerKey(t.Object.Key))
+	release, err := f.takeDirect(ctx, t)
 	if err != nil {
 		stop()
 		<-found
@@ -88,6 +89,37 @@ func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, err
 	return f.tookDirect(ctx, txn, t, seen.object, release)
 }
 
+// takeDirect decides that nobody else takes the upload, and returns what takes that
+// back; ErrPrecondition where it has been decided before.
+func (f *Field) takeDirect(ctx context.Context, t Token) (release func(context.Context) error, err error) {
+	b := f.bucket
+	// What came into being after its request was given up would end the token.
+	kept := context.WithoutCancel(ctx)
+	if !t.direct.noted {
+		return b.take(kept, markerKey(t.Object.Key))
+	}
+	claims, ok := JournalFrom(ctx).(Claims)
+	if !ok {
+		return nil, &Error{
+			Kind: ErrConfig, Op: "claim", Field: f.config.Name, Bucket: b.name, Err: errors.New("the upload was begun under a ledger, and is claimed without it"),
+			Advice: "have the ledger's middleware around both the endpoint of direct uploads and the routes that take their tokens, or around neither",
+		}
+	}
+	return b.note(kept, claims, Claim{Key: t.Object.Key, Until: t.Expires})
+}
+
+// note has claims note a claim, and returns what releases it.
+func (b *Bucket) note(ctx context.Context, claims Claims, c Claim) (release func(context.Context) error, err error) {
+	c.Bucket, c.ID = b.name, newUploadID()
+	release = func(ctx context.Context) error { return claims.Release(ctx, c) }
+	limited, cancel := context.WithTimeout(ctx, b.store.patience())
+	defer cancel()
+	if err = claims.Claim(limited, c); err != nil && KindOf(err) != ErrPrecondition {
+		b.tidy(ctx, err, release)
+	}
+	return release, err
+}
+
 func (f *Field) usedToken(op string) error {
 	return &Error{
 		Kind: ErrToken, Op: op, Field: f.config.Name, Err: errors.New("the upload has been taken before"),
@@ -106,7 +138,7 @@ func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, rel
 	file := txn.took(&txnFile{bucket: claimed.Bucket, key: claimed.Key, upload: claimed.Upload, journal: journal})
 	undo := func(ctx context.Context) error {
 		if !file.end() {
-			return f.forgetStaged(ctx, t) // it was kept: the marker stays, since another token stands for it now
+			return f.forgetStaged(ctx, t) // it was kept: it stays taken, since another token stands for it now
 		}
 		err := f.unsettle(ctx, t)
 		if err == nil && journal != nil {
@@ -251,10 +283,10 @@ func (f *Field) AbortDirect(ctx context.Context, t Token) error {
 	return err
 }
 
-// abandon removes what was uploaded. The marker is taken first, and stays: what is
-// sent to the same place again is never claimed.
+// abandon removes what was uploaded. It is taken first, and stays so: what is sent
+// to the same place again is never claimed.
 func (f *Field) abandon(ctx context.Context, t Token) error {
-	if _, err := f.bucket.take(ctx, markerKey(t.Object.Key)); err != nil {
+	if _, err := f.takeDirect(ctx, t); err != nil {
 		return err
 	}
 	return f.bucket.remove(ctx, t.at())

@@ -32,17 +32,23 @@ func isCopy(r *http.Request) bool { return r.Header.Get("X-Amz-Copy-Source") != 
 // claimSteps are the steps of a claim, each with an upload that takes it.
 var claimSteps = []struct {
 	name   string
+	form   claimForm
 	method core.DirectMethod
 	typ    string
 	match  func(*http.Request) bool
 }{
-	{"the marker of a PUT", core.DirectPut, "image/png", isMarker},
-	{"the look at a PUT", core.DirectPut, "image/png", isLook},
-	{"the unmarking of a PUT", core.DirectPut, "image/png", isUnmark},
-	{"the copy of a PUT of another type", core.DirectPut, "", isCopy},
-	{"the marker of a POST", core.DirectPost, "image/png", isMarker},
-	{"the look at a POST", core.DirectPost, "image/png", isLook},
-	{"the copy of a POST", core.DirectPost, "image/png", isCopy},
+	{"the marker of a PUT", byMarker, core.DirectPut, "image/png", isMarker},
+	{"the look at a PUT", byMarker, core.DirectPut, "image/png", isLook},
+	{"the unmarking of a PUT", byMarker, core.DirectPut, "image/png", isUnmark},
+	{"the copy of a PUT of another type", byMarker, core.DirectPut, "", isCopy},
+	{"the marker of a POST", byMarker, core.DirectPost, "image/png", isMarker},
+	{"the look at a POST", byMarker, core.DirectPost, "image/png", isLook},
+	{"the copy of a POST", byMarker, core.DirectPost, "image/png", isCopy},
+	{"the look at a PUT, with a ledger", byLedger, core.DirectPut, "image/png", isLook},
+	{"the unmarking of a PUT, with a ledger", byLedger, core.DirectPut, "image/png", isUnmark},
+	{"the copy of a PUT of another type, with a ledger", byLedger, core.DirectPut, "", isCopy},
+	{"the look at a POST, with a ledger", byLedger, core.DirectPost, "image/png", isLook},
+	{"the copy of a POST, with a ledger", byLedger, core.DirectPost, "image/png", isCopy},
 }
 
 func TestAClaimThatFailsHalfwayLeavesTheUploadAsItWas(t *testing.T) {
@@ -58,7 +64,7 @@ func TestAClaimThatFailsHalfwayLeavesTheUploadAsItWas(t *testing.T) {
 		} {
 			t.Run(step.name+": "+fault, func(t *testing.T) {
 				t.Parallel()
-				d := newDirectly(t, nil, func(c *core.Config) { c.Attempts = 2 })
+				d := step.form.directly(t, nil, func(c *core.Config) { c.Attempts = 2 })
 				in := asked("a", step.typ, smallPNG)
 				in.Method = step.method
 				token := d.sent(t.Context(), t, in, smallPNG)
@@ -84,7 +90,7 @@ func TestAnAnswerThatIsLostOnceDoesNotFailAClaim(t *testing.T) {
 	for _, step := range claimSteps {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
-			d := newDirectly(t, nil)
+			d := step.form.directly(t, nil)
 			in := asked("a", step.typ, smallPNG)
 			in.Method = step.method
 			token := d.sent(t.Context(), t, in, smallPNG)
@@ -102,7 +108,7 @@ func TestAClaimThatIsCancelledLeavesTheUploadAsItWas(t *testing.T) {
 	for _, step := range claimSteps {
 		t.Run(step.name, func(t *testing.T) {
 			t.Parallel()
-			d := newDirectly(t, nil)
+			d := step.form.directly(t, nil)
 			in := asked("a", step.typ, smallPNG)
 			in.Method = step.method
 			token := d.sent(t.Context(), t, in, smallPNG)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -33,6 +34,32 @@ type Journal interface {
 	// Gone is called when a rollback has undone what Writing noted, or when the file
 	// waits without a row, with a mark of its own (see Field.Keep).
 	Gone(ctx context.Context, w Written) error
+}
+
+// Claims is a Journal that also decides which of several requests takes a direct
+// upload, in place of a marker in the bucket: it saves each claim a request.
+// An upload that was begun under one (see Field.BeginDirect) is claimed and ended
+// under one, and they have to be the same for all processes.
+type Claims interface {
+	Journal
+	// Claim notes that the upload has been taken. ErrPrecondition where that has been
+	// noted before; after any other error it may have been noted or not, and Release
+	// is called.
+	Claim(ctx context.Context, c Claim) error
+	// Release takes back what Claim noted, if it was this very claim: the upload waits
+	// again.
+	Release(ctx context.Context, c Claim) error
+}
+
+// Claim says that the direct upload of an object has been taken.
+type Claim struct {
+	Bucket string
+	Key    Key
+	// ID tells the claim from another one's of the same upload. It is random, of at
+	// most 32 letters and digits.
+	ID string
+	// Until is when the upload's token expires: until then nobody else may take it.
+	Until time.Time
 }
 
 type journalKey struct{}

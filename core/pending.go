@@ -238,8 +238,9 @@ func (f *Field) badToken(op string, why error) error {
 // ExpirePending removes the pending files that were stored longer ago than age
 // (see Keep), and says how many. It is for servers without lifecycle rules: it
 // lists the bucket and asks for the tags of every object older than age, which
-// should exceed the configuration's TokenExpiry. Safe beside live traffic; an
-// error ends it, what is left is for the next time.
+// should exceed the configuration's TokenExpiry. Safe beside live traffic, where
+// direct uploads are claimed under a Claims, with an age above that or a ctx that
+// carries it; an error ends it, what is left is for the next time.
 func (b *Bucket) ExpirePending(ctx context.Context, age time.Duration) (removed int, err error) {
 	before := b.store.config.Now().Add(-age)
 	for o, err := range b.Walk(ctx, "") {
@@ -281,13 +282,28 @@ func (b *Bucket) RemovePending(ctx context.Context, key Key) (removed bool, err 
 	pending, err := b.pending(ctx, key)
 	if err == nil && pending {
 		var release func(context.Context) error
-		if release, err = b.take(ctx, markerKey(key)); KindOf(err) == ErrPrecondition {
+		if release, err = b.takeUnclaimed(ctx, key); KindOf(err) == ErrPrecondition {
 			pending, err = false, nil
 		} else if err == nil {
 			err = errors.Join(b.removeFile(ctx, key), release(ctx))
 		}
 	}
 	return err == nil && pending, errors.Join(ignoreNotFound(err), unlock(ctx))
+}
+
+// takeUnclaimed has no request claim a direct upload of the key meanwhile, however
+// that decides.
+func (b *Bucket) takeUnclaimed(ctx context.Context, key Key) (release func(context.Context) error, err error) {
+	unmark, err := b.take(ctx, markerKey(key))
+	claims, ok := JournalFrom(ctx).(Claims)
+	if err != nil || !ok {
+		return unmark, err
+	}
+	unnote, err := b.note(ctx, claims, Claim{Key: key, Until: b.store.config.Now().Add(maxDirectExpiry)})
+	if err != nil {
+		return nil, errors.Join(err, unmark(ctx))
+	}
+	return func(ctx context.Context) error { return errors.Join(unnote(ctx), unmark(ctx)) }, nil
 }
 
 // IsLock says whether the key is that of a lock that claiming a pending file

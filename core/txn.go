@@ -37,13 +37,13 @@ type Txn struct {
 
 // txnFile is a file that a transaction stored or claimed.
 type txnFile struct {
-	bucket    string
-	key       Key
-	upload    string // as Written.Upload
-	staged    bool
-	journal   Journal // was told of it, or nil
-	state     atomic.Int32
-	settled   atomic.Bool // a committed row has it
+	bucket  string
+	key     Key
+	upload  string // as Written.Upload
+	staged  bool
+	journal Journal // was told of it, or nil
+	state   atomic.Int32
+	settled atomic.Bool // a committed row has it
 }
 
 // A file is open until it is kept or its transaction ends, whichever is first.

@@ -37,8 +37,8 @@ func (d Dialect) String() string {
 
 func (d Dialect) known() bool { return d >= SQLite && d <= MariaDB }
 
-// Schema returns the statements that make the table, for migration tools; ""
-// for an unknown dialect. They change nothing where the table exists.
+// Schema returns the statements that make the tables, for migration tools; ""
+// for an unknown dialect. They change nothing about a table that exists.
 func Schema(d Dialect) string {
 	text, err := migrations.ReadFile("migrations/" + d.String() + ".sql")
 	if err != nil {

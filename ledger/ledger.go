@@ -46,8 +46,8 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Ledger is the table and what is done with it. It is a core.Journal. Safe for
-// concurrent use; any number of processes may use one table.
+// Ledger is the tables and what is done with them. It is a core.Journal and a
+// core.Claims. Safe for concurrent use; any number of processes may use one.
 type Ledger struct{ config Config }
 
 // New returns a Ledger; ErrConfig where DB or Dialect is missing. It does not
@@ -87,8 +87,7 @@ func New(config Config) (*Ledger, error) {
 	return &Ledger{config: config}, nil
 }
 
-// Migrate makes the table where it is missing. Several processes may call it at
-// once.
+// Migrate makes the tables that are missing. Several processes may call it at once.
 func (l *Ledger) Migrate(ctx context.Context) error {
 	for statement := range strings.SplitSeq(Schema(l.config.Dialect), ";") {
 		if strings.TrimSpace(statement) == "" {
@@ -142,10 +141,19 @@ func (l *Ledger) InTransaction(ctx context.Context) context.Context {
 type oneWriter struct{ *Ledger }
 
 func (oneWriter) Writing(_ context.Context, w core.Written) error {
+	return waitsForItself(w.Bucket, w.Key)
+}
+
+func (oneWriter) Claim(_ context.Context, c core.Claim) error { return waitsForItself(c.Bucket, c.Key) }
+
+// Release has nothing to take back.
+func (oneWriter) Release(context.Context, core.Claim) error { return nil }
+
+func waitsForItself(bucket string, key core.Key) error {
 	return &core.Error{
-		Kind: core.ErrConfig, Op: "note in the ledger", Bucket: w.Bucket, Key: w.Key.String(),
+		Kind: core.ErrConfig, Op: "note in the ledger", Bucket: bucket, Key: key.String(),
 		Err:    errors.New("SQLite has one writer, and this transaction is it"),
-		Advice: "with a ledger in SQLite, save the file before the transaction begins, as the Uploads middleware does",
+		Advice: "with a ledger in SQLite, save or claim the file before the transaction begins, as the Uploads middleware does",
 	}
 }
 
@@ -263,5 +271,5 @@ func fail(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &core.Error{Kind: core.ErrUnavailable, Op: op, Err: err, Advice: "the ledger's table is in the app's database: is that there, and Migrate called?"}
+	return &core.Error{Kind: core.ErrUnavailable, Op: op, Err: err, Advice: "the ledger's tables are in the app's database: is that there, and Migrate called?"}
 }

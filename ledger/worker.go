@@ -36,7 +36,8 @@ type Report struct {
 }
 
 // Recover finishes what is due, once: it removes what stayed pending for longer
-// than the grace period, and what stayed deleting. It can be interrupted, and
+// than the grace period, and what stayed deleting, and forgets claims whose tokens
+// have expired. It can be interrupted, and
 // run by several at once: an entry is taken by one at a time, and an object that
 // is gone already is no error. An entry that fails is left for the next time, and
 // its error joined to the result.
@@ -44,7 +45,7 @@ func (l *Ledger) Recover(ctx context.Context, store *core.Store) (report Report,
 	if report.Forgotten, err = l.forget(ctx); err != nil {
 		return report, err
 	}
-	var errs []error
+	errs := []error{l.forgetClaims(ctx)}
 	for {
 		taken, err := l.take(ctx)
 		if err != nil {

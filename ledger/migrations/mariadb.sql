@@ -11,3 +11,9 @@ CREATE TABLE IF NOT EXISTS filefield_ledger (
 	INDEX filefield_ledger_due (due),
 	INDEX filefield_ledger_place (place)
 ) ENGINE = InnoDB;
+CREATE TABLE IF NOT EXISTS filefield_claims (
+	id     CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+	holder VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+	due    BIGINT NOT NULL,
+	INDEX filefield_claims_due (due)
+) ENGINE = InnoDB;

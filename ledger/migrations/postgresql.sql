@@ -11,3 +11,9 @@ CREATE TABLE IF NOT EXISTS filefield_ledger (
 );
 CREATE INDEX IF NOT EXISTS filefield_ledger_due ON filefield_ledger (due);
 CREATE INDEX IF NOT EXISTS filefield_ledger_place ON filefield_ledger (place);
+CREATE TABLE IF NOT EXISTS filefield_claims (
+	id     CHAR(64) NOT NULL PRIMARY KEY,
+	holder VARCHAR(32) NOT NULL,
+	due    BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS filefield_claims_due ON filefield_claims (due);
