@@ -37,10 +37,12 @@ type crash struct {
 	Folder                                 string
 	Ledger                                 bool
 
-	Op   string // create, replace, delete
+	Op   string // create, replace, delete, claim
 	Step string
 	Size int64
 	ID   int64
+	// Token is of the direct upload that is claimed.
+	Token string
 }
 
 const (
@@ -306,7 +308,16 @@ func (c crash) run(ctx context.Context) error {
 	request, txn := core.Begin(ctx)
 	defer txn.Rollback(ctx) //nolint:errcheck // seen by what is left
 	var file fieldtype.File[media.Avatar]
-	if c.Op != "delete" {
+	switch c.Op {
+	case "delete":
+	case "claim":
+		if err := errors.Join(file.UnmarshalParam(c.Token), file.Claim(request)); errors.Is(err, core.ErrToken) {
+			return nil // another process has it
+		} else if err != nil {
+			return err
+		}
+		c.at("claimed")
+	default:
 		c.at("before the save")
 		o, err := media.Avatars().Save(request, core.Upload{Body: io.LimitReader(letters{}, c.Size), Name: "new.txt"})
 		if err != nil {
@@ -319,7 +330,7 @@ func (c crash) run(ctx context.Context) error {
 		r := sqlRows{tx, c.Kind}
 		var err error
 		switch c.Op {
-		case "create":
+		case "create", "claim":
 			err = r.create(ctx, &profile{Name: c.Folder, Avatar: file})
 		case "replace":
 			err = r.update(ctx, &profile{ID: c.ID, Name: c.Folder, Avatar: file})
@@ -370,6 +381,9 @@ func (c crash) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.Method == http.MethodPost && r.URL.Query().Has("uploadId"):
 		c.at("before the parts become an object")
 		defer c.at("the parts are an object")
+	case r.Method == http.MethodDelete && r.URL.Query().Has("tagging"):
+		c.at("before the unmarking")
+		defer c.at("unmarked")
 	case r.Method == http.MethodDelete && !r.URL.Query().Has("uploadId"):
 		c.at("before the deletion")
 		defer c.at("deleted")
