@@ -73,17 +73,12 @@ func (f *Field) claimDirect(ctx context.Context, txn *Txn, t Token) (Object, err
 	journal := JournalFrom(ctx)
 	if journal != nil { // before a row's file is without its mark
 		if err := journal.Writing(ctx, f.claimed(t)); err != nil {
-			b.tidy(ctx, err, release)
+			b.tidy(ctx, err, f.waitAgain(t, journal, nothing, release))
 			return Object{}, err
 		}
 	}
-	if changed, err := f.settleDirect(ctx, t, seen.arrival); err != nil {
-		b.tidy(ctx, err, func(ctx context.Context) error {
-			if changed {
-				return errors.Join(f.unsettle(ctx, t), release(ctx))
-			}
-			return release(ctx)
-		})
+	if unsettle, err := f.settleDirect(ctx, t, seen.arrival); err != nil {
+		b.tidy(ctx, err, f.waitAgain(t, journal, unsettle, release))
 		return Object{}, err
 	}
 	return f.tookDirect(ctx, txn, t, seen.object, release)
@@ -136,15 +131,12 @@ func (f *Field) claimed(t Token) Written {
 func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, release func(context.Context) error) (Object, error) {
 	journal, claimed := JournalFrom(ctx), f.claimed(t)
 	file := txn.took(&txnFile{bucket: claimed.Bucket, key: claimed.Key, upload: claimed.Upload, journal: journal})
+	waitAgain := f.waitAgain(t, journal, f.unsettle(t), release)
 	undo := func(ctx context.Context) error {
 		if !file.end() {
 			return f.forgetStaged(ctx, t) // it was kept: it stays taken, since another token stands for it now
 		}
-		err := f.unsettle(ctx, t)
-		if err == nil && journal != nil {
-			err = journal.Gone(ctx, claimed)
-		}
-		return errors.Join(err, release(ctx))
+		return waitAgain(ctx)
 	}
 	if err := txn.OnRollback(undo); err != nil {
 		f.bucket.tidy(ctx, err, undo) // the transaction ended meanwhile
@@ -156,9 +148,9 @@ func (f *Field) tookDirect(ctx context.Context, txn *Txn, t Token, o Object, rel
 	return o, txn.OnCommit(func(ctx context.Context) error { return f.forgetStaged(ctx, t) })
 }
 
-// settleDirect makes the object the row's. changed says whether that may have
-// happened although it failed.
-func (f *Field) settleDirect(ctx context.Context, t Token, a arrival) (changed bool, err error) {
+// settleDirect makes the object the row's. Where it fails, unsettle undoes what may
+// have happened.
+func (f *Field) settleDirect(ctx context.Context, t Token, a arrival) (unsettle func(context.Context) error, err error) {
 	b := f.bucket
 	if t.direct.method == DirectPost || a.mend {
 		err = f.copyDirect(ctx, t, a.object)
@@ -167,14 +159,17 @@ func (f *Field) settleDirect(ctx context.Context, t Token, a arrival) (changed b
 	}
 	switch KindOf(err) {
 	case ErrNotFound:
-		return false, f.badToken("claim", errors.New("the file has been removed"))
+		return nothing, f.badToken("claim", errors.New("the file has been removed"))
 	case ErrPrecondition:
-		return false, &Error{
+		return nothing, &Error{
 			Kind: ErrToken, Op: "claim", Field: f.config.Name, Err: err,
 			Detail: "This file was changed after it had been checked; choose the file again.",
 		}
 	}
-	return err != nil && reached(err), err
+	if err != nil && reached(err) {
+		return f.unsettle(t), err
+	}
+	return nothing, err
 }
 
 // copyDirect copies exactly the version that was looked at to where the row finds
@@ -202,13 +197,30 @@ func (f *Field) copyDirect(ctx context.Context, t Token, o Object) error {
 	})
 }
 
-// unsettle makes the upload wait again.
-func (f *Field) unsettle(ctx context.Context, t Token) error {
-	if t.direct.method == DirectPost {
-		return f.bucket.remove(ctx, t.Object.Key)
+// waitAgain is what has an upload that was taken wait for the next claim: the object
+// first, then what was noted of it, and then another may take it.
+func (f *Field) waitAgain(t Token, journal Journal, unsettle, release func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := unsettle(ctx)
+		if err == nil && journal != nil {
+			err = journal.Gone(ctx, f.claimed(t))
+		}
+		return errors.Join(err, release(ctx))
 	}
-	return ignoreNotFound(f.bucket.setTags(ctx, t.Object.Key, f.pendingTags()))
 }
+
+// unsettle is what makes the object as it was before it was taken.
+func (f *Field) unsettle(t Token) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if t.direct.method == DirectPost {
+			return f.bucket.remove(ctx, t.Object.Key)
+		}
+		return ignoreNotFound(f.bucket.setTags(ctx, t.Object.Key, f.pendingTags()))
+	}
+}
+
+// nothing undoes nothing.
+func nothing(context.Context) error { return nil }
 
 // forgetStaged removes a posted file that has been copied.
 func (f *Field) forgetStaged(ctx context.Context, t Token) error {

@@ -77,6 +77,9 @@ func TestAClaimThatFailsHalfwayLeavesTheUploadAsItWas(t *testing.T) {
 				if got := d.tags(t, before[0]); got["filefield"] != "pending" {
 					t.Errorf("its tags are %v, want the mark", got)
 				}
+				if d.register != nil && (len(d.register.claimed) > 0 || len(d.register.gone) < len(d.register.writing)) {
+					t.Errorf("the ledger has %v, and %v of which %v is gone; want nothing", d.register.claimed, d.register.writing, d.register.gone)
+				}
 				if o := d.mustClaim(t, token); o.Width != 3 {
 					t.Errorf("the next claim gives %+v", o)
 				}

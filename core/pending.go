@@ -174,24 +174,15 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 	if err != nil {
 		return err
 	}
-	journal, claimed := JournalFrom(ctx), Written{Bucket: b.name, Key: key}
-	if changed, err := f.takePending(ctx, t, journal); err != nil {
-		b.tidy(ctx, err, func(ctx context.Context) error {
-			if changed {
-				return errors.Join(b.setPending(ctx, key), unlock(ctx))
-			}
-			return unlock(ctx)
-		})
+	journal := JournalFrom(ctx)
+	if untake, err := f.takePending(ctx, t, journal); err != nil {
+		b.tidy(ctx, err, func(ctx context.Context) error { return errors.Join(untake(ctx), unlock(ctx)) })
 		return err
 	}
 	file := txn.took(&txnFile{bucket: b.name, key: key, journal: journal})
 	release := func(ctx context.Context) error {
 		if file.end() {
-			err := b.setPending(ctx, key)
-			if err == nil && journal != nil {
-				err = journal.Gone(ctx, claimed)
-			}
-			return errors.Join(err, unlock(ctx))
+			return errors.Join(b.waitAgain(ctx, key, journal), unlock(ctx))
 		}
 		return unlock(ctx) // it was kept, and is pending already
 	}
@@ -203,29 +194,42 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 }
 
 // takePending takes the mark off, where it is. The journal hears of it before, and
-// not of a file that has no mark: that one is a row's. changed says whether the mark
-// may be off although that failed.
-func (f *Field) takePending(ctx context.Context, t Token, journal Journal) (changed bool, err error) {
+// not of a file that has no mark: that one is a row's. Where it fails, untake is what
+// has to be undone.
+func (f *Field) takePending(ctx context.Context, t Token, journal Journal) (untake func(context.Context) error, err error) {
+	b, key := f.bucket, t.Object.Key
+	untake = nothing
 	if err := f.Confirm(ctx, t); err != nil {
-		return false, err
+		return untake, err
 	}
-	set, err := f.bucket.tags(ctx, t.Object.Key)
+	set, err := b.tags(ctx, key)
 	switch {
 	case KindOf(err) == ErrNotFound:
-		return false, f.badToken("claim", errors.New("the file has been removed"))
+		return untake, f.badToken("claim", errors.New("the file has been removed"))
 	case err != nil:
-		return false, err
+		return untake, err
 	case set[pendingTag] != pendingValue:
-		return false, f.badToken("claim", errors.New("the file has been taken before"))
+		return untake, f.badToken("claim", errors.New("the file has been taken before"))
 	}
 	if journal != nil {
-		if err := journal.Writing(ctx, Written{Bucket: f.bucket.name, Key: t.Object.Key}); err != nil {
-			return false, err
+		untake = func(ctx context.Context) error { return journal.Gone(ctx, Written{Bucket: b.name, Key: key}) }
+		if err := journal.Writing(ctx, Written{Bucket: b.name, Key: key}); err != nil {
+			return untake, err
 		}
 	}
 	delete(set, pendingTag)
-	err = f.bucket.setTags(ctx, t.Object.Key, set)
-	return err != nil && reached(err), err
+	if err = b.setTags(ctx, key, set); err != nil && reached(err) {
+		untake = func(ctx context.Context) error { return b.waitAgain(ctx, key, journal) }
+	}
+	return untake, err
+}
+
+// waitAgain marks a file that was claimed, and then has the journal forget the claim.
+func (b *Bucket) waitAgain(ctx context.Context, key Key, journal Journal) error {
+	if err := b.setPending(ctx, key); err != nil || journal == nil {
+		return err
+	}
+	return journal.Gone(ctx, Written{Bucket: b.name, Key: key})
 }
 
 func (f *Field) badToken(op string, why error) error {

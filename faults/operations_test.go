@@ -74,6 +74,7 @@ func operations() []operation {
 		{name: "delete at a commit", field: own, stored: withOld, final: true, run: deletingAtCommit, leaves: named("", "")},
 		{name: "claim a PUT", begin: sent(core.DirectPut), run: claiming, leaves: claimed},
 		{name: "claim a POST", begin: sent(core.DirectPost), run: claiming, leaves: claimed},
+		{name: "claim a PUT under a ledger", begin: underLedger(sent(core.DirectPut)), run: claiming, leaves: unmarked},
 		{name: "claim a kept file", begin: kept, run: claiming, leaves: saved(small)},
 		{name: "complete a direct upload in parts", begin: sentInParts, final: true, run: completing, leaves: completed},
 		{name: "reconcile", bucket: &core.BucketConfig{Public: true, Tags: map[string]string{"team": "a"}}, final: true, run: reconciling, leaves: reconciled},
@@ -162,7 +163,7 @@ func deletingAtCommit(ctx context.Context, c *cell) error {
 // sent begins a direct upload and does the browser's part.
 func sent(method core.DirectMethod) func(c *cell) {
 	return func(c *cell) {
-		ticket, err := c.healthy.BeginDirect(c.t.Context(), core.DirectUpload{Name: "a.txt", Type: "text/plain", Size: int64(len(small)), Method: method})
+		ticket, err := c.healthy.BeginDirect(c.under(c.t.Context()), core.DirectUpload{Name: "a.txt", Type: "text/plain", Size: int64(len(small)), Method: method})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -238,13 +239,21 @@ func claiming(ctx context.Context, c *cell) error {
 	if err != nil {
 		return err
 	}
-	ctx, txn := core.Begin(ctx)
+	ctx, txn := core.Begin(c.under(ctx))
 	c.object, err = c.field.ClaimObject(ctx, token)
 	if err != nil {
 		return errors.Join(err, txn.Rollback(context.WithoutCancel(ctx)))
 	}
 	c.kept = true // the row is stored: whatever follows, the file stays
 	return txn.Commit(ctx)
+}
+
+// unmarked is the file, without the mark: its claim is in the ledger.
+func unmarked(c *cell) map[string]string {
+	if claims, _ := c.ledger.holds(); claims != 1 {
+		c.t.Errorf("the ledger has %d claims, want 1", claims)
+	}
+	return map[string]string{c.object.Key.String(): small}
 }
 
 // claimed is the file, without the mark, and the marker that ends its token.
