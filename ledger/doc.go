@@ -20,6 +20,10 @@
 // when the object is gone. The worker removes what stayed pending for longer than
 // Config.Grace, and what stayed deleting. Safe for concurrent use.
 //
+// It also decides which of several requests has a direct upload, in a table of its
+// own: put Middleware around the endpoint that begins them and around the routes that
+// take their tokens.
+//
 // Every file stored under the ledger has to be committed through it: what is
 // still pending after the grace period is removed. A transaction that comes too
 // late for its files fails, and its rows with it.
