@@ -2,10 +2,15 @@ package databases_test
 
 import (
 	"context"
+	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -18,6 +23,7 @@ import (
 	"github.com/filefield/filefield/fieldtype"
 	"github.com/filefield/filefield/internal/s3test"
 	"github.com/filefield/filefield/ledger"
+	"github.com/filefield/filefield/nethttp"
 	"github.com/filefield/filefield/sqltxn"
 )
 
@@ -36,13 +42,8 @@ func sentDirectly(ctx context.Context, t testing.TB, book *ledger.Ledger, conten
 	for name, value := range ticket.Headers {
 		r.Header.Set(name, value)
 	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if text, err := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || err != nil {
-		t.Fatalf("the upload is answered %d %s, %v", response.StatusCode, text, err)
+	if got := answered(t, r, nil); got != http.StatusOK {
+		t.Fatalf("the upload is answered %d, want 200", got)
 	}
 	return ticket.Token
 }
@@ -258,4 +259,164 @@ func TestAClaimInsideATransactionOfSQLiteIsRefused(t *testing.T) {
 		}
 		wantProfiles(ctx, t, tb, 1)
 	})
+}
+
+// An app whose middleware is the ledger's, and whose browsers are stock Uppy's kind:
+// they begin an upload, send it, perhaps complete it, and post its token.
+func TestAnAppWithALedgerClaimsWithTwoRequestsAtMost(t *testing.T) {
+	t.Parallel()
+	for _, method := range []core.DirectMethod{core.DirectPut, core.DirectPost, core.DirectMultipart} {
+		for _, completed := range []bool{false, true} {
+			if method == core.DirectMultipart && !completed {
+				continue // there is no file yet
+			}
+			t.Run(fmt.Sprintf("%s, completed %t", method, completed), func(t *testing.T) {
+				t.Parallel()
+				app := newDirectApp(t)
+				ticket := app.ask(t, "/uploads/file", map[string]any{"name": "a.txt", "type": "text/plain", "size": 7, "method": method})
+				app.send(t, ticket, "content")
+				if completed {
+					ticket = app.ask(t, "/uploads/file/complete", map[string]any{"token": ticket.Token})
+				}
+				app.recorder.Reset()
+				form := url.Values{"file": {ticket.Token}}
+				if got := app.post(t, "/rows", "application/x-www-form-urlencoded", form.Encode(), nil); got != http.StatusCreated {
+					t.Fatalf("the form is answered %d, want 201", got)
+				}
+				want := 2
+				if completed {
+					want = 1
+				}
+				if method == core.DirectPost {
+					want++ // what was posted goes after the commit
+				}
+				if got := app.recorder.Count(""); got != want {
+					t.Errorf("the form made %d requests to storage, want %d: %v", got, want, app.recorder.Requests())
+				}
+				wantEntries(t, app.db, "committed")
+				if got := app.post(t, "/rows", "application/x-www-form-urlencoded", form.Encode(), nil); got != http.StatusUnprocessableEntity {
+					t.Errorf("the form, sent again, is answered %d, want 422", got)
+				}
+			})
+		}
+	}
+}
+
+type directApp struct {
+	*httptest.Server
+	recorder *s3test.Recorder
+	db       *dbtest.Database
+}
+
+func newDirectApp(t *testing.T) directApp {
+	t.Helper()
+	s := s3test.Start(t)
+	app := directApp{recorder: s.Recorder(t), db: dbtest.Open(t, dbtest.SQLite)}
+	mustExec(t, app.db.SQL, "CREATE TABLE files (name TEXT NOT NULL)")
+	store, err := newStore(app.recorder.Endpoint(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := store.Field(core.FieldConfig{Name: "file", Bucket: s.Bucket(t)})
+	book := openLedger(t, app.db, 0)
+	mux := http.NewServeMux()
+	direct := nethttp.Handle(nethttp.Direct(field, nethttp.Anyone, nethttp.DirectConfig{}))
+	mux.Handle("/uploads/file", direct)
+	mux.Handle("/uploads/file/", direct)
+	mux.Handle("POST /rows", nethttp.Uploads(field)(nethttp.Handle(func(w http.ResponseWriter, r *http.Request) error {
+		token, err := field.Verify(r.PostFormValue("file"))
+		if err != nil {
+			return err
+		}
+		err = sqltxn.Run(r.Context(), app.db.SQL, sqltxn.Options{Ledger: book}, func(ctx context.Context, tx *sql.Tx) error {
+			_, err := tx.ExecContext(ctx, "INSERT INTO files (name) VALUES (?)", token.Object.Key.String())
+			return err
+		})
+		if err == nil {
+			w.WriteHeader(http.StatusCreated)
+		}
+		return err
+	})))
+	app.Server = httptest.NewServer(book.Middleware(nethttp.Middleware(mux)))
+	t.Cleanup(app.Close)
+	return app
+}
+
+// ask makes a request to the endpoint of direct uploads.
+func (app directApp) ask(t *testing.T, path string, question map[string]any) (ticket core.Ticket) {
+	t.Helper()
+	text, err := json.Marshal(question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := app.post(t, path, "application/json", string(text), &ticket); got >= 300 {
+		t.Fatalf("%s is answered %d", path, got)
+	}
+	return ticket
+}
+
+func (app directApp) post(t *testing.T, path, mediaType, body string, answer any) (status int) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, app.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", mediaType)
+	return answered(t, r, answer)
+}
+
+// send does with a ticket what a browser does.
+func (app directApp) send(t *testing.T, ticket core.Ticket, content string) {
+	t.Helper()
+	method, to, header := http.MethodPut, ticket.URL, ticket.Headers
+	switch ticket.Method {
+	case core.DirectMultipart:
+		var part struct{ Parts []struct{ URL string } }
+		text, err := json.Marshal(map[string]any{"token": ticket.Token, "numbers": []int{1}})
+		if err != nil || app.post(t, "/uploads/file/parts", "application/json", string(text), &part) != http.StatusOK {
+			t.Fatal("the part cannot be signed", err)
+		}
+		to = part.Parts[0].URL
+	case core.DirectPost:
+		var body strings.Builder
+		form := multipart.NewWriter(&body)
+		for name, value := range ticket.Fields {
+			_ = form.WriteField(name, value) // a builder takes everything
+		}
+		file, _ := form.CreateFormFile("file", "a.txt")
+		_, _ = io.WriteString(file, content)
+		_ = form.Close()
+		method, content, header = http.MethodPost, body.String(), map[string]string{"Content-Type": form.FormDataContentType()}
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, to, strings.NewReader(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	if got := answered(t, r, nil); got >= 300 {
+		t.Fatalf("%s is answered %d", method, got)
+	}
+}
+
+// answered reads the answer to a request, as JSON into answer where there is one.
+func answered(t testing.TB, r *http.Request, answer any) (status int) {
+	t.Helper()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err == nil && answer != nil && response.StatusCode < 300 {
+		err = json.Unmarshal(text, answer)
+	}
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Method, text, err)
+	}
+	if response.StatusCode >= 300 {
+		t.Logf("%s %s: %d %s", r.Method, r.URL.Path, response.StatusCode, text)
+	}
+	return response.StatusCode
 }
