@@ -24,7 +24,7 @@ func main() {
 
 // command reads the flags.
 func command() *cobra.Command {
-	o := options{command: append([]string{"go", "run", "./bench/compare"}, os.Args[1:]...)}
+	o := options{profileTime: profileTime, command: append([]string{"go", "run", "./bench/compare"}, os.Args[1:]...)}
 	cmd := &cobra.Command{
 		Use:           "compare",
 		Short:         "Measure ways to take uploads side by side",
@@ -46,6 +46,7 @@ func command() *cobra.Command {
 	f.BoolVar(&o.short, "short", false, "send little, and fail when requests or allocations per upload have grown")
 	f.StringVar(&o.jsonFile, "json", "", "`file` to keep every run in")
 	f.StringVar(&o.chartFile, "svg", "", "`file` to draw a chart in")
+	f.StringVar(&o.profiles, "profile", "", "`folder` to keep CPU and allocation profiles of every server in")
 	cmd.AddCommand(reportCommand())
 	return cmd
 }

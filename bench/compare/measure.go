@@ -23,6 +23,10 @@ type bench struct {
 	maxMemory int64
 	maxTime   time.Duration
 	measured  func() // called after every measurement, or nil
+	// profiles is the folder for the profiles of every measurement's server, or "",
+	// and profileTime how long one looks.
+	profiles    string
+	profileTime time.Duration
 }
 
 // warmSize is the largest file that is sent before time is taken.
@@ -94,7 +98,10 @@ func (r run) load(ctx context.Context, w way, s scenario, m *measurement) error 
 		m.Failures, m.Failure = warmed.failures, "while it warmed up: "+warmed.failure.Error()
 		return nil
 	}
-	return r.take(ctx, work, m)
+	if err := r.take(ctx, work, m); err != nil || m.Failure != "" || r.profiles == "" {
+		return err
+	}
+	return r.profile(ctx, work, w, s)
 }
 
 // take sends the files and notes what they cost.

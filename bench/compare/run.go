@@ -27,6 +27,8 @@ type options struct {
 	maxTime             time.Duration
 	tls, short          bool
 	jsonFile, chartFile string
+	profiles            string
+	profileTime         time.Duration
 	command             []string // for the report
 	measured            func()   // called after every measurement, or nil
 }
@@ -48,6 +50,11 @@ func (o options) run(ctx context.Context, out io.Writer) error {
 	}
 	if o.runs < 1 {
 		return errors.New("runs: want 1 or more")
+	}
+	if o.profiles != "" {
+		if err := os.MkdirAll(o.profiles, 0o700); err != nil {
+			return err
+		}
 	}
 	dir, err := os.MkdirTemp("", "compare-")
 	if err != nil {
@@ -102,7 +109,7 @@ func (o options) bench(dir string) (bench, error) {
 	if err != nil {
 		return bench{}, fmt.Errorf("max-memory: %w", err)
 	}
-	b := bench{programs: dir, effort: effort{Bytes: int64(bytes), Files: o.files}, maxMemory: int64(maxMemory), maxTime: o.maxTime, measured: o.measured}
+	b := bench{programs: dir, effort: effort{Bytes: int64(bytes), Files: o.files}, maxMemory: int64(maxMemory), maxTime: o.maxTime, measured: o.measured, profiles: o.profiles, profileTime: o.profileTime}
 	b.engine, err = newEngine(o.engine, dir, o.tls)
 	return b, err
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,25 @@ func TestTheStorageSpeaksTLSWhenAsked(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "Storage: sink over TLS.") || strings.Contains(out.String(), "failed") {
 		t.Errorf("the report is\n%s\nwant two ways over TLS, and no failure", out.String())
+	}
+}
+
+func TestProfilesOfEveryServerAreKeptWhenAsked(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "profiles")
+	o := options{
+		scenarios: []string{"1KiB×2"}, only: "filefield, net/http|limit", engine: "sink", runs: 1, profiles: dir, profileTime: time.Second,
+		bytes: "1MiB", files: 4, maxMemory: "2GiB", maxTime: time.Minute,
+	}
+	if err := o.run(t.Context(), io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"1KiB×2-filefield-net-http", "1KiB×2-limit-body-into-one-unsigned-PUT"} {
+		for _, kind := range []string{".cpu.pprof", ".allocs.pprof"} {
+			if info, err := os.Stat(filepath.Join(dir, name+kind)); err != nil || info.Size() == 0 {
+				t.Errorf("the profile %s is missing or empty: %v", name+kind, err)
+			}
+		}
 	}
 }
 

@@ -7,8 +7,8 @@
 //
 // POST /upload takes a form with a file of any type in the field "file", of up to
 // 5 TiB, stores it in the bucket and answers 201 with what was stored. GET
-// /files/KEY sends the file of that key to anyone, and GET /debug/vars what the
-// program has allocated. The storage's credentials are in
+// /files/KEY sends the file of that key to anyone, GET /debug/vars what the program
+// has allocated, and GET /debug/pprof/ its profiles. The storage's credentials are in
 // AK and SK. It is spoken to in plain HTTP, or in TLS where CA names a PEM file of
 // the authority to trust. The bucket is made when missing.
 package main
@@ -22,6 +22,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"strings"
@@ -92,6 +93,8 @@ func run(ctx context.Context, args []string) error {
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	mux := http.NewServeMux()
 	mux.Handle("GET /debug/vars", expvar.Handler())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.Handle("/", handler)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)

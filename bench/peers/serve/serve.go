@@ -15,6 +15,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"os/signal"
 	"slices"
@@ -76,6 +77,8 @@ func run(ctx context.Context, name string, ways map[string]Way, args []string) e
 	fmt.Printf("%s listens on http://%s\n", args[0], listener.Addr())
 	mux := http.NewServeMux()
 	mux.Handle("GET /debug/vars", expvar.Handler()) // the driver asks what was allocated
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.Handle("/", handler)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
