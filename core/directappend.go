@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"strconv"
 	"strings"
 
@@ -299,13 +298,9 @@ func (a *appending) keep(ctx context.Context, content *rope, mark string) error 
 		options.SetMatchETagExcept("*")
 	}
 	return b.store.retry(ctx, b.at("keep rest", key), b.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
-		var body io.Reader = http.NoBody // minio-go takes any other empty one for a stream
-		if content.size > 0 {
-			reader := &ropeReader{rope: content, read: dog.moved}
-			defer reader.release()
-			body = reader
-		}
-		info, err := b.store.internal.PutObject(ctx, b.name, key.s, body, content.size, "", "", options)
+		reader := &ropeReader{rope: content, read: dog.moved}
+		defer reader.release()
+		info, err := b.putObject(ctx, key, reader, content.size, options)
 		if tries > 0 && isPrecondition(err) {
 			if own, ours, _ := b.written(ctx, key, id, nil); ours {
 				a.etag = own.ETag
@@ -329,7 +324,7 @@ func (a *appending) send(ctx context.Context) error {
 	err := b.store.retry(ctx, b.at("send part", key), b.store.patience(), func(ctx context.Context, dog *watchdog, _ int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
-		_, err := b.store.internal.PutObjectPart(ctx, b.name, key.s, a.token.direct.uploadID, a.full+1, reader, part.size, options)
+		_, err := b.putPart(ctx, key, a.token.direct.uploadID, a.full+1, reader, part.size, options)
 		return err
 	})
 	if err == nil {

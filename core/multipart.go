@@ -281,7 +281,7 @@ func (m *multipart) send(ctx context.Context, number int, part *rope) error {
 		}
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
-		done, err := u.store.internal.PutObjectPart(ctx, u.bucket.name, m.key.String(), m.id, number, reader, part.size, options)
+		done, err := u.bucket.putPart(ctx, m.key, m.id, number, reader, part.size, options)
 		if err != nil {
 			return err
 		}

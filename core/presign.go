@@ -49,31 +49,9 @@ type signing struct {
 	ends time.Time
 }
 
-// credentials returns those to sign with now. Where they have to be fetched, ctx
-// bounds the wait, though not the fetching, which others may wait for too.
+// credentials returns those to sign a URL with now, as value does.
 func (p *presigner) credentials(ctx context.Context) (signing, error) {
-	if !p.source.IsExpired() {
-		return p.fetch()
-	}
-	type answer struct {
-		signing signing
-		err     error
-	}
-	fetched := make(chan answer, 1)
-	go func() {
-		s, err := p.fetch()
-		fetched <- answer{s, err}
-	}()
-	select {
-	case a := <-fetched:
-		return a.signing, a.err
-	case <-ctx.Done():
-		return signing{}, context.Cause(ctx)
-	}
-}
-
-func (p *presigner) fetch() (signing, error) {
-	v, err := p.source.GetWithContext(p.context)
+	v, err := p.value(ctx)
 	switch {
 	case err != nil:
 		return signing{}, err

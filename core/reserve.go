@@ -22,7 +22,7 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, with ObjectOpt
 	}
 	options.SetMatchETagExcept("*")
 	err = b.store.retry(ctx, b.at("reserve", key), b.store.patience(), func(ctx context.Context, _ *watchdog, tries int) error {
-		info, err := b.store.internal.PutObject(ctx, b.name, key.String(), http.NoBody, 0, "", "", options)
+		info, err := b.putObject(ctx, key, nil, 0, options)
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
 			own, ours, lookUp := b.written(ctx, key, id, with.Encryption)

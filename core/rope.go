@@ -179,6 +179,15 @@ func (r *ropeReader) writeSome(write func(*net.Buffers) (int64, error)) (int64, 
 	return n, err
 }
 
+// sentRope is the body of a request of the Store's own.
+type sentRope struct{ *ropeReader }
+
+// Close implements io.Closer: the transport has done with it.
+func (r sentRope) Close() error {
+	r.release()
+	return nil
+}
+
 func (r *ropeReader) release() {
 	r.mu.Lock()
 	r.rope = nil

@@ -321,7 +321,7 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	err := u.store.retry(ctx, u.at("save", key), u.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
-		info, err := u.store.internal.PutObject(ctx, u.bucket.name, key.String(), reader, part.size, "", "", options)
+		info, err := u.bucket.putObject(ctx, key, reader, part.size, options)
 		if tries > 0 && isPrecondition(err) {
 			own, ours, lookUp := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption)
 			if ours {

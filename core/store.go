@@ -23,8 +23,10 @@ type Store struct {
 	config    Config
 	internal  minio.Core        // carries the traffic
 	transport http.RoundTripper // under internal
-	presigner *presigner        // signs URLs, sends nothing
-	urls      *urlCache
+	presigner *presigner        // signs URLs and the Store's own requests, sends nothing
+	// otherService: requests are signed for another service than S3's own.
+	otherService bool
+	urls         *urlCache
 
 	memory *memory
 	// decoding has one place: for who decodes an image.
@@ -122,6 +124,7 @@ func (s *Store) connect() error {
 		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
 	}
 	s.keys, s.internal, s.transport = keys, minio.Core{Client: internal}, transport
+	s.otherService = isOtherService(*internal.EndpointURL())
 	if s.presigner, err = newPresigner(c, internal, options.Creds); err != nil {
 		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
 	}

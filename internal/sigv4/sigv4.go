@@ -45,9 +45,10 @@ type Request struct {
 
 // Signer signs for one region. Safe for concurrent use.
 type Signer struct {
-	region string
-	keys   atomic.Pointer[recent]
-	room   sync.Pool // of *[]byte
+	region  string
+	keys    atomic.Pointer[recent]
+	room    sync.Pool // of *[]byte
+	scratch sync.Pool // of *scratch
 }
 
 // recent are the two signing keys used last: around midnight, URLs of two days
@@ -56,7 +57,11 @@ type recent struct{ last, before *key }
 
 // New returns a Signer for a region.
 func New(region string) *Signer {
-	return &Signer{region: region, room: sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}}
+	return &Signer{
+		region:  region,
+		room:    sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
+		scratch: sync.Pool{New: func() any { return new(scratch) }},
+	}
 }
 
 // key is what the signatures of one day and one set of credentials share.
@@ -158,19 +163,25 @@ func appendCanonical(b []byte, r *Request, query []byte) []byte {
 		b = appendHeader(b, "host", r.Host)
 	}
 	b = appendSigned(append(b, '\n'), r.Header, ";")
-	return append(b, "\nUNSIGNED-PAYLOAD"...)
+	return append(b, "\n"+Unsigned...)
 }
 
 // appendHeader appends a header with its inner spaces made single.
 func appendHeader(b []byte, name, value string) []byte {
 	b = append(append(b, name...), ':')
-	for i, word := range strings.Fields(value) {
-		if i > 0 {
+	return append(appendTrimmed(b, value), '\n')
+}
+
+// appendTrimmed appends a value without outer spaces, and its inner ones single.
+func appendTrimmed(b []byte, value string) []byte {
+	first := true
+	for word := range strings.FieldsSeq(value) {
+		if !first {
 			b = append(b, ' ')
 		}
-		b = append(b, word...)
+		b, first = append(b, word...), false
 	}
-	return append(b, '\n')
+	return b
 }
 
 // appendSigned appends the names of the signed headers.
@@ -224,6 +235,22 @@ func (s *Signer) derive(c Credentials, at time.Time, day int64) *key {
 		macs:    sync.Pool{New: func() any { return hmac.New(sha256.New, sum) }},
 	}
 }
+
+// AppendPath appends a path of text as a Request's: escaped.
+func AppendPath(dst []byte, text string) []byte {
+	for i, segment := 0, 0; ; i++ {
+		if i == len(text) || text[i] == '/' {
+			dst = appendEscaped(dst, text[segment:i])
+			if i == len(text) {
+				return dst
+			}
+			dst, segment = append(dst, '/'), i+1
+		}
+	}
+}
+
+// AppendQuery appends a value of a query: escaped.
+func AppendQuery(dst []byte, value string) []byte { return appendEscaped(dst, value) }
 
 // appendEscaped percent-encodes all but RFC 3986's unreserved characters.
 func appendEscaped(b []byte, s string) []byte {
