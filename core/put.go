@@ -125,6 +125,9 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 	if path != u.Path {
 		u.RawPath = path
 	}
+	if out.body != nil && out.size > 0 {
+		ctx = expectBody(ctx)
+	}
 	r := (&http.Request{
 		Method: http.MethodPut, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: out.header, Host: at.host, ContentLength: out.size,

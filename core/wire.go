@@ -2,15 +2,69 @@ package core
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
+	"net/http/httptrace"
+	"sync/atomic"
 )
 
 // wire is a connection to storage that takes a body from the memory it lies in.
 // Without it net/http copies every byte into a buffer of 32 KiB and writes that;
 // with it the system reads the upload's own chunks, some at a time.
-type wire struct{ net.Conn }
+//
+// net/http also writes a request's head by itself before such a body, since the
+// body might be long in coming. The Store's are in memory: what expectBody has
+// announced is held until the body comes, and both go out in one write.
+type wire struct {
+	net.Conn
+
+	expected atomic.Bool // that the next write is followed by another at once
+	held     []byte      // its bytes; writes follow each other
+}
+
+// maxHeld is the longest head that is held.
+const maxHeld = 8 << 10
+
+// expectBody returns a context for a request with a body that lies in memory.
+func expectBody(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
+		conn := got.Conn
+		if secure, ok := conn.(*tls.Conn); ok {
+			conn = secure.NetConn()
+		}
+		if w, ok := conn.(*wire); ok {
+			w.expected.Store(true)
+		}
+	}})
+}
+
+// Write implements io.Writer.
+func (w *wire) Write(p []byte) (int, error) {
+	if w.expected.Load() && w.expected.Swap(false) && len(p) <= maxHeld {
+		w.held = append(w.held, p...)
+		return len(p), nil
+	}
+	if len(w.held) == 0 {
+		return w.Conn.Write(p)
+	}
+	n, err := w.writeBuffers(&net.Buffers{p})
+	return int(n), err
+}
+
+// writeBuffers writes what is held and the buffers, and counts the latter alone.
+func (w *wire) writeBuffers(buffers *net.Buffers) (int64, error) {
+	if len(w.held) == 0 {
+		return buffers.WriteTo(w.Conn)
+	}
+	var space [1 + atOnce][]byte
+	all := net.Buffers(append(append(space[:0], w.held), *buffers...))
+	held := int64(len(w.held))
+	w.held = w.held[:0]
+	n, err := all.WriteTo(w.Conn)
+	return max(n-held, 0), err
+}
 
 // dialWire dials as dial does.
 func dialWire(dial func(ctx context.Context, network, address string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
@@ -19,25 +73,25 @@ func dialWire(dial func(ctx context.Context, network, address string) (net.Conn,
 		if err != nil {
 			return nil, err
 		}
-		return wire{conn}, nil
+		return &wire{Conn: conn}, nil
 	}
 }
 
 // ReadFrom implements io.ReaderFrom, by which net/http's Transport sends a body
 // whose length is known, without TLS.
-func (w wire) ReadFrom(r io.Reader) (int64, error) {
+func (w *wire) ReadFrom(r io.Reader) (int64, error) {
 	limited, ok := r.(*io.LimitedReader)
 	if ok {
 		if body, ok := limited.R.(io.WriterTo); ok {
-			n, err := body.WriteTo(&bounded{w.Conn, limited.N})
+			n, err := body.WriteTo(&bounded{w, limited.N})
 			limited.N -= n
 			return n, err
 		}
 	}
-	if from, ok := w.Conn.(io.ReaderFrom); ok {
+	if from, ok := w.Conn.(io.ReaderFrom); ok && len(w.held) == 0 {
 		return from.ReadFrom(r)
 	}
-	return io.Copy(struct{ io.Writer }{w.Conn}, r)
+	return io.Copy(struct{ io.Writer }{w}, r)
 }
 
 // errOverlong is a body's that has more bytes than its request announced.
@@ -45,7 +99,7 @@ var errOverlong = errors.New("the body is longer than announced")
 
 // bounded is a connection on which left bytes may be written.
 type bounded struct {
-	net.Conn
+	*wire
 	left int64
 }
 
@@ -58,7 +112,7 @@ func (b *bounded) WriteBuffers(buffers *net.Buffers) (int64, error) {
 	if size > b.left {
 		return 0, errOverlong
 	}
-	n, err := buffers.WriteTo(b.Conn)
+	n, err := b.writeBuffers(buffers)
 	b.left -= n
 	return n, err
 }
