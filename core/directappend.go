@@ -292,15 +292,11 @@ func (a *appending) keep(ctx context.Context, content *rope, mark string) error 
 		UserMetadata: map[string]string{metaUpload: id, metaRest: strconv.Itoa(a.full+1) + mark},
 		UserTags:     map[string]string{pendingTag: pendingValue},
 	}
-	if a.etag != "" {
-		options.SetMatchETag(a.etag)
-	} else {
-		options.SetMatchETagExcept("*")
-	}
+	must := condition{free: a.etag == "", etag: a.etag}
 	return b.store.retry(ctx, b.at("keep rest", key), b.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: content, read: dog.moved}
 		defer reader.release()
-		info, err := b.putObject(ctx, key, reader, content.size, options)
+		info, err := b.putObject(ctx, key, reader, content.size, options, must)
 		if tries > 0 && isPrecondition(err) {
 			if own, ours, _ := b.written(ctx, key, id, nil); ours {
 				a.etag = own.ETag

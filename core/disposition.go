@@ -51,7 +51,10 @@ func ContentDisposition(d Disposition, name string) string {
 	case name == "":
 		return disposition
 	case plainASCII(name):
-		escaped := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
+		escaped := name
+		if strings.ContainsAny(name, `\"`) {
+			escaped = strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name)
+		}
 		return disposition + `; filename="` + escaped + `"`
 	}
 	// RFC 8187 allows a few more characters unescaped than the unreserved ones;

@@ -34,16 +34,17 @@ type outgoing struct {
 	size   int64
 }
 
-// putObject writes an object. Its error is minio-go's.
-func (b *Bucket) putObject(ctx context.Context, key Key, body *ropeReader, size int64, options minio.PutObjectOptions) (minio.UploadInfo, error) {
+// putObject writes an object where its key is as must says. Its error is minio-go's.
+func (b *Bucket) putObject(ctx context.Context, key Key, body *ropeReader, size int64, options minio.PutObjectOptions, must condition) (minio.UploadInfo, error) {
 	c, own, err := b.signer(ctx)
 	if err != nil {
 		return minio.UploadInfo{}, err
 	}
 	if !own {
+		must.set(&options)
 		return b.store.internal.PutObject(ctx, b.name, key.s, body.orNothing(), size, "", "", options)
 	}
-	answer, err := b.roundTrip(ctx, c, outgoing{key: key, header: options.Header(), body: body, size: size})
+	answer, err := b.roundTrip(ctx, c, outgoing{key: key, header: putHeader(options, must), body: body, size: size})
 	if err != nil {
 		return minio.UploadInfo{}, err
 	}
@@ -71,7 +72,7 @@ func (b *Bucket) putPart(ctx context.Context, key Key, uploadID string, number i
 	if err != nil {
 		return minio.ObjectPart{}, err
 	}
-	return minio.ObjectPart{PartNumber: number, Size: size, ETag: unquoted(answer), ChecksumCRC32C: first(answer, "X-Amz-Checksum-Crc32c")}, nil
+	return minio.ObjectPart{PartNumber: number, Size: size, ETag: unquoted(answer), ChecksumCRC32C: first(answer, checksumHeader)}, nil
 }
 
 // orNothing returns the reader as minio-go wants it: it takes any other empty body

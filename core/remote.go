@@ -19,15 +19,20 @@ var errStalled = errors.New("no progress within the time limit")
 
 // watchdog ends a request's context when nothing has moved for a while.
 type watchdog struct {
-	timer *time.Timer
-	limit time.Duration
-	stop  context.CancelFunc
+	timer  *time.Timer
+	limit  time.Duration
+	cancel context.CancelCauseFunc
 }
 
 func watch(ctx context.Context, limit time.Duration) (context.Context, *watchdog) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	timer := time.AfterFunc(limit, func() { cancel(errStalled) })
-	return ctx, &watchdog{timer: timer, limit: limit, stop: func() { timer.Stop(); cancel(nil) }}
+	return ctx, &watchdog{timer: time.AfterFunc(limit, func() { cancel(errStalled) }), limit: limit, cancel: cancel}
+}
+
+// stop ends the watch, and the context with it.
+func (w *watchdog) stop() {
+	w.timer.Stop()
+	w.cancel(nil)
 }
 
 // moved says that bytes moved: the time starts anew.
@@ -64,9 +69,16 @@ func (s *Store) attempt(ctx context.Context, at Error, limit time.Duration, call
 // The number of earlier ones is handed to it. An error in backoff.Permanent is the
 // last.
 func (s *Store) again(ctx context.Context, at Error, try func(tries int) error) error {
+	firstErr := try(0)
+	if firstErr == nil {
+		return nil
+	}
 	tries, reachedOnce := 0, false
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := try(tries)
+		err := firstErr
+		if tries > 0 {
+			err = try(tries)
+		}
 		tries++
 		reachedOnce = reachedOnce || (err != nil && reached(err))
 		if err != nil && !retryable(err) {

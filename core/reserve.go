@@ -20,9 +20,8 @@ func (b *Bucket) reserve(ctx context.Context, key Key, id string, with ObjectOpt
 		DisableContentSha256: true, UserMetadata: map[string]string{metaUpload: id}, ServerSideEncryption: with.Encryption,
 		UserTags: with.Tags,
 	}
-	options.SetMatchETagExcept("*")
 	err = b.store.retry(ctx, b.at("reserve", key), b.store.patience(), func(ctx context.Context, _ *watchdog, tries int) error {
-		info, err := b.putObject(ctx, key, nil, 0, options)
+		info, err := b.putObject(ctx, key, nil, 0, options, condition{free: true})
 		etag = info.ETag
 		if tries > 0 && isPrecondition(err) {
 			own, ours, lookUp := b.written(ctx, key, id, with.Encryption)

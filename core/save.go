@@ -312,16 +312,14 @@ func (u *upload) put(ctx context.Context, part *rope) error {
 	if u.in.Options.Checksum == ChecksumCRC32C {
 		options.UserMetadata["x-amz-checksum-crc32c"] = part.checksum()
 	}
-	if !u.in.Replace {
-		options.SetMatchETagExcept("*")
-	}
+	must := condition{free: !u.in.Replace}
 	if err := u.note(ctx, key, ""); err != nil {
 		return err
 	}
 	err := u.store.retry(ctx, u.at("save", key), u.store.patience(), func(ctx context.Context, dog *watchdog, tries int) error {
 		reader := &ropeReader{rope: part, read: dog.moved}
 		defer reader.release()
-		info, err := u.bucket.putObject(ctx, key, reader, part.size, options)
+		info, err := u.bucket.putObject(ctx, key, reader, part.size, options, must)
 		if tries > 0 && isPrecondition(err) {
 			own, ours, lookUp := u.bucket.written(ctx, key, u.id, u.in.Options.Encryption)
 			if ours {

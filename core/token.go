@@ -9,8 +9,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -50,7 +52,26 @@ const (
 
 // keyring holds the derived keys; the first signs. It is not changed after it
 // was made. It holds them by pointers so that printing a Store shows addresses.
-type keyring []*[]byte
+type keyring []*tokenKey
+
+// tokenKey is a derived key.
+type tokenKey struct {
+	secret []byte
+	hashes sync.Pool // of hash.Hash: HMAC-SHA256 with it
+}
+
+func newTokenKey(secret []byte) *tokenKey {
+	return &tokenKey{secret: secret, hashes: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }}}
+}
+
+// mac returns what authenticates a payload.
+func (k *tokenKey) mac(payload []byte) []byte {
+	h := k.hashes.Get().(hash.Hash) //nolint:forcetypeassert // it holds nothing else
+	defer k.hashes.Put(h)
+	h.Reset()
+	h.Write(payload)
+	return h.Sum(make([]byte, 0, sha256.Size))[:tokenMACBytes]
+}
 
 func newKeyring(secrets []Secret) (keyring, error) {
 	var ring keyring
@@ -59,7 +80,7 @@ func newKeyring(secrets []Secret) (keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("deriving a token key: %w", err)
 		}
-		ring = append(ring, &key)
+		ring = append(ring, newTokenKey(key))
 	}
 	return ring, nil
 }
@@ -68,26 +89,20 @@ func newKeyring(secrets []Secret) (keyring, error) {
 // and nothing to guess the subject from.
 func (r keyring) pseudonym(subject string) string {
 	// No token's payload starts with a zero byte.
-	return base64.RawURLEncoding.EncodeToString(mac(*r[0], append([]byte("\x00url subject\x00"), subject...))[:12])
+	return base64.RawURLEncoding.EncodeToString(r[0].mac(append([]byte("\x00url subject\x00"), subject...))[:12])
 }
 
 // randomSecret makes a signing key for this process alone.
 func randomSecret() Secret { return Secret(rand.Text() + rand.Text()) }
 
-func (r keyring) sign(payload []byte) []byte { return mac(*r[0], payload) }
+func (r keyring) sign(payload []byte) []byte { return r[0].mac(payload) }
 
 func (r keyring) verify(payload, sum []byte) bool {
 	ok := false
 	for _, key := range r { // every key is tried, so that time tells nothing
-		ok = hmac.Equal(mac(*key, payload), sum) || ok
+		ok = hmac.Equal(key.mac(payload), sum) || ok
 	}
 	return ok
-}
-
-func mac(key, payload []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write(payload)
-	return h.Sum(make([]byte, 0, sha256.Size))[:tokenMACBytes]
 }
 
 // Sign makes the token that fills this field with a stored object. An empty

@@ -33,7 +33,7 @@ func TestATokenNamesNoAlgorithm(t *testing.T) {
 	t.Parallel()
 	f := tokenField(t)
 	payload := payloadOf(t, f.Sign(tokenObject(), "user"))
-	key := *f.store.keys[0]
+	key := f.store.keys[0].secret
 	sum := func(h func() hash.Hash, key []byte) []byte {
 		m := hmac.New(h, key)
 		m.Write(payload)
@@ -61,22 +61,22 @@ func TestTheKeysOfTokensAreDerived(t *testing.T) {
 	const secret = "the signing key of the tests"
 	f := tokenField(t)
 	payload := payloadOf(t, f.Sign(tokenObject(), "user"))
-	wantBadToken(t, "a sum by the configured key itself", f, tokenText(payload, mac([]byte(secret), payload)))
+	wantBadToken(t, "a sum by the configured key itself", f, tokenText(payload, newTokenKey([]byte(secret)).mac(payload)))
 	// Whatever makes a configured key longer or shorter makes it another one, also
 	// where HMAC itself would pad it.
 	ring, err := newKeyring([]Secret{secret, secret + "\x00", secret + " ", "he signing key of the tests", Secret(strings.Repeat("k", 64)), Secret(strings.Repeat("k", 65)), secret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !hmac.Equal(*ring[0], *ring[len(ring)-1]) {
+	if !hmac.Equal(ring[0].secret, ring[len(ring)-1].secret) {
 		t.Error("one key gives two")
 	}
 	seen := map[string]bool{}
 	for i, key := range ring[:len(ring)-1] {
-		if len(*key) != sha256.Size || seen[string(*key)] {
-			t.Errorf("key %d has %d bytes, or is another's", i, len(*key))
+		if len(key.secret) != sha256.Size || seen[string(key.secret)] {
+			t.Errorf("key %d has %d bytes, or is another's", i, len(key.secret))
 		}
-		seen[string(*key)] = true
+		seen[string(key.secret)] = true
 	}
 }
 
