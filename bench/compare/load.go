@@ -104,7 +104,8 @@ func (c *client) upload(ctx context.Context, r request) error {
 		}
 		c.conn, c.reader = conn, bufio.NewReader(conn)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.conn.SetDeadline(time.Unix(1, 0)) })
+	conn := c.conn // which c forgets when it closes it
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	c.pieces = append(c.pieces[:0], r.pieces...)
 	pieces := c.pieces // what is left of it
