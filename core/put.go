@@ -138,7 +138,7 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 	}
 	r.Header["User-Agent"] = []string{userAgent}
 	b.store.presigner.authorize(r, path, c)
-	response, err := b.store.transport.RoundTrip(r)
+	response, err := b.store.transport.RoundTrip(r) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return nil, &url.Error{Op: "Put", URL: u.String(), Err: err}
 	}
