@@ -186,28 +186,32 @@ func (c *cluster) probe(ctx context.Context, n *node, transport http.RoundTrippe
 	return client.RemoveObject(ctx, probeBucket, key, minio.RemoveObjectOptions{})
 }
 
-// openUploads counts the multipart uploads that enough drives have: ended ones
-// may stay on the drives of a node that was down, and MinIO takes them for ended.
-func (c *cluster) openUploads() (int, error) {
+// openUploads counts the multipart uploads that are open, and those of which half of
+// the drives have something left. MinIO starts one on as many drives as it takes to
+// write, and when it is ended removes it from those it reaches, whatever their
+// number: what fewer have was ended, and MinIO removes that itself, after a day.
+func (c *cluster) openUploads() (open, remains int, err error) {
 	found := map[string]int{}
 	for n := range nodes {
 		for d := range drives {
 			list, err := fs.Glob(os.DirFS(c.drive(n, d)), ".minio.sys/multipart/*/*/xl.meta")
 			if err != nil {
-				return 0, err
+				return 0, 0, err
 			}
 			for _, path := range list {
 				found[path]++
 			}
 		}
 	}
-	open := 0
 	for _, copies := range found {
-		if copies >= readQuorum {
+		switch {
+		case copies > readQuorum:
 			open++
+		case copies == readQuorum:
+			remains++
 		}
 	}
-	return open, nil
+	return open, remains, nil
 }
 
 // get asks for a small page.

@@ -48,6 +48,7 @@ func (r *report) markdown() string {
 	row("answer lost, and consistent", "%d, of which %d had happened", c.unsettled, c.happened)
 	row("left before the ledger's recovery and a sweep", "%d objects without a row, %d open multipart uploads", c.leftovers, c.opened)
 	row("after them", "%d rows, %d objects, as list %d of the bucket has them", c.rows, c.objects, c.lists)
+	row("of ended multipart uploads", "%d have remains on half of the drives, for MinIO to remove", c.remains)
 	for i, a := range r.apps {
 		row(a.name, "%d → %d goroutines, %d → %d descriptors", r.bases[i].Goroutines, r.ends[i].Goroutines, r.bases[i].Descriptors, r.ends[i].Descriptors)
 	}

@@ -25,6 +25,7 @@ type checked struct {
 	happened        int64 // of those, changes that had happened
 	leftovers       int   // objects without a row, before the ledger and the sweep
 	opened          int   // multipart uploads open before them
+	remains         int   // of ended ones on half of the drives, at the end
 	removed         int64 // by the ledger and the sweep
 	rows, objects   int
 	lists           int // of the bucket until they had all rows' objects
@@ -64,8 +65,8 @@ func (s *soak) verify(ctx context.Context) error {
 	if err := s.matchObjects(ctx, rows); err != nil {
 		return err
 	}
-	open, err := s.cluster.openUploads()
-	if err != nil {
+	var open int
+	if open, s.checked.remains, err = s.cluster.openUploads(); err != nil {
 		return err
 	}
 	if open > 0 {
@@ -132,7 +133,7 @@ func (s *soak) tidy(ctx context.Context) error {
 		return err
 	}
 	s.checked.leftovers = len(objects) - len(rows)
-	if s.checked.opened, err = s.cluster.openUploads(); err != nil {
+	if s.checked.opened, _, err = s.cluster.openUploads(); err != nil {
 		return err
 	}
 	var recovered app.Recovered
