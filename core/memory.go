@@ -2,7 +2,7 @@ package core
 
 import (
 	"context"
-	"math"
+	"slices"
 	"sync"
 	"time"
 )
@@ -19,14 +19,20 @@ const keepFree = int(16 * MiB / chunkSize)
 // memory lends chunks to uploads under one limit. When the limit is reached,
 // uploads wait, and through them their clients: that is the back-pressure.
 //
-// Three rules keep waiting uploads from blocking each other for ever. A quarter
-// of the limit is for the first chunks of uploads, so that small files pass
-// whatever the large ones do. What else comes free goes to the upload with most
-// of its part filled, so that parts get finished and their memory comes back.
-// And if every chunk lies in half-filled parts, so that none would ever come
-// free, one upload may go over the limit until its part is sent.
+// While there is enough, an upload takes chunks one by one. Once uploads wait,
+// these rules keep them from blocking each other for ever:
 //
-// And those who send nothing do not keep others out: see slow.go.
+// A quarter of the limit is for the first chunks of uploads, so that small files
+// pass whatever the large ones do.
+//
+// What else comes free is promised to one upload after another, to each all that
+// its part still lacks, and kept until it is enough: who has a promise never waits
+// again before its part is sent, and its memory comes back. So of those that wait
+// for memory and have some, none has a promise; and one that has a promise and
+// does not move is held up by its sender alone (see slow.go).
+//
+// And if all lies in half-filled parts without a promise, so that nothing would
+// come back, one upload may go over the limit until its part is sent.
 type memory struct {
 	limit    int           // in chunks
 	reserve  int           // those of them for first chunks alone
@@ -39,8 +45,14 @@ type memory struct {
 	sending   int // parts on their way: their chunks will come back
 	waiting   []*waiter
 	overdrawn *borrower
-	readers   map[*borrower]struct{} // that may be interrupted
+	promised  int                    // chunks, not lent yet
+	assured   int                    // uploads with a promise whose part is not sent yet
+	granted   int                    // times, by which the order of those that wait changes
+	passed    bool                   // the newest upload has passed the one whose turn it is
+	uploads   int                    // that have come so far
+	readers   map[*borrower]struct{} // that wait for their senders
 	looked    time.Time              // for slow ones
+	moved     time.Time              // when something was stored
 }
 
 func newMemory(limit int64, patience time.Duration) *memory {
@@ -57,6 +69,14 @@ type borrower struct {
 	first   bool          // it has its first chunk still
 	waited  time.Duration // for the part being filled
 
+	number   int  // counts uploads as they come, from 1
+	most     int  // chunks of the whole file, or 0: not known
+	part     int  // chunks of its first part
+	had      int  // chunks so far
+	lacks    int  // chunks of the part being filled
+	promised int  // chunks it can take without waiting
+	assured  bool // it has had a promise for the part being filled
+
 	interrupt func()    // ends a read that waits for the sender, or nil
 	since     time.Time // it reads for the chunk it has now; zero while it waits for one
 }
@@ -72,11 +92,16 @@ type waiter struct {
 func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	m := b.memory
 	m.mu.Lock()
-	if m.overdrawn == b || (len(m.waiting) == 0 && m.room(b)) {
+	if b.number == 0 {
+		m.uploads++
+		b.number = m.uploads
+	}
+	if m.overdrawn == b || b.promised > 0 || (len(m.waiting) == 0 && m.room(b, 1)) {
 		c := m.lend(b)
 		m.mu.Unlock()
 		return c, nil
 	}
+	m.revoke(b) // a promise that did not suffice is none
 	b.since = time.Time{}
 	w := &waiter{borrower: b, granted: make(chan *chunk, 1), since: time.Now()}
 	m.waiting = append(m.waiting, w)
@@ -119,7 +144,7 @@ func (m *memory) leave(w *waiter) {
 	if c := <-w.granted; c != nil {
 		w.borrower.filling--
 		m.takeBack(w.borrower, []*chunk{c})
-		m.settle()
+		m.release(w.borrower)
 	}
 }
 
@@ -130,12 +155,25 @@ func errBusy() error {
 	}
 }
 
-// room says whether b may have a chunk within the limit.
-func (m *memory) room(b *borrower) bool {
-	if !b.started && m.firsts < m.reserve {
+// room says whether b may have n chunks within the limit.
+func (m *memory) room(b *borrower, n int) bool {
+	if n == 1 && !b.started && m.firsts < m.reserve {
 		return true
 	}
-	return m.lent < m.limit && m.lent-m.firsts < m.limit-m.reserve
+	out := m.lent + m.promised
+	return out+n <= m.limit && out-m.firsts+n <= m.limit-m.reserve
+}
+
+// needs is how many chunks b has to be given so that its part gets finished.
+func (b *borrower) needs() int {
+	n := b.lacks
+	if !b.started {
+		n = max(n, b.part)
+	}
+	if b.most > 0 {
+		n = min(n, b.most-b.had)
+	}
+	return max(1, min(n, b.memory.limit-b.memory.reserve))
 }
 
 // send marks a filled part as being sent: its chunks now count as coming back.
@@ -155,6 +193,7 @@ func (b *borrower) sent(chunks []*chunk) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sending--
+	m.moved = time.Now()
 	m.takeBack(b, chunks)
 	m.settle()
 }
@@ -167,19 +206,35 @@ func (b *borrower) drop(chunks []*chunk) {
 	b.filling -= len(chunks)
 	m.takeBack(b, chunks)
 	m.release(b)
-	m.settle()
 }
 
-// release ends b's right to exceed the limit. Called with the lock held.
+// release ends what b was granted for the part it was filling. Called with the
+// lock held.
 func (m *memory) release(b *borrower) {
 	if m.overdrawn == b {
 		m.overdrawn = nil
-		m.settle()
+	}
+	m.revoke(b)
+	m.settle()
+}
+
+// revoke takes a promise back. Called with the lock held.
+func (m *memory) revoke(b *borrower) {
+	m.promised -= b.promised
+	b.promised = 0
+	if b.assured {
+		b.assured = false
+		m.assured--
 	}
 }
 
 func (m *memory) lend(b *borrower) *chunk {
+	if b.promised > 0 {
+		b.promised--
+		m.promised--
+	}
 	m.lent++
+	b.had++
 	b.filling++
 	b.since = time.Now()
 	if !b.started {
@@ -214,42 +269,60 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 // settle grants what can be granted. Called with the lock held.
 func (m *memory) settle() {
 	for len(m.waiting) > 0 {
-		i := m.next(m.room)
-		if i < 0 {
-			if m.sending > 0 || m.overdrawn != nil {
-				return
-			}
-			i = m.next(func(b *borrower) bool { return b.started })
-			i = max(i, 0)
-			m.overdrawn = m.waiting[i].borrower
+		w, last := m.next(), m.newest(true)
+		n := w.borrower.needs()
+		switch {
+		case m.room(w.borrower, n):
+			m.granted, m.passed = m.granted+1, false
+		case !m.passed && m.room(last.borrower, last.borrower.needs()):
+			w, n, m.passed = last, last.borrower.needs(), true
+		case m.firsts < m.reserve && m.newest(false) != nil:
+			m.grant(m.newest(false))
+			continue
+		case m.sending == 0 && m.assured == 0 && m.overdrawn == nil:
+			m.overdrawn, n = w.borrower, 0
+			m.granted, m.passed = m.granted+1, false
+		default:
+			return
 		}
-		w := m.waiting[i]
-		m.waiting = append(m.waiting[:i], m.waiting[i+1:]...)
-		w.granted <- m.lend(w.borrower)
+		w.borrower.promised, w.borrower.assured = n, true
+		m.promised += n
+		m.assured++
+		m.grant(w)
 	}
 }
 
-// next returns the index of the waiter to serve among those that may be, or -1:
-// the overdrawn one, then the oldest that has nothing yet, then the one with
-// most of its part filled.
-func (m *memory) next(may func(*borrower) bool) int {
-	best := -1
-	for i, w := range m.waiting {
-		if w.borrower == m.overdrawn {
-			return i
-		}
-		if may(w.borrower) && (best < 0 || m.waiting[best].borrower.rank() < w.borrower.rank()) {
-			best = i
-		}
-	}
-	return best
+// grant gives a waiter its next chunk. Called with the lock held.
+func (m *memory) grant(w *waiter) {
+	m.forget(w)
+	w.granted <- m.lend(w.borrower)
 }
 
-func (b *borrower) rank() int {
-	if !b.started {
-		return math.MaxInt
+// next returns the waiter to serve. Every other time it is the newest upload, so
+// that one that has just come need not stand behind thousands that came to block
+// the way. Between these it is by turns the one with most of its part filled, which
+// gives the memory back soonest, and the one that has waited longest, so that
+// nobody waits for ever. For these memory is saved up, past which the newest upload
+// may take what it needs once.
+func (m *memory) next() *waiter {
+	switch m.granted % 4 {
+	case 1:
+		return slices.MaxFunc(m.waiting, func(a, b *waiter) int { return a.borrower.filling - b.borrower.filling })
+	case 3:
+		return m.waiting[0]
 	}
-	return b.filling
+	return m.newest(true)
+}
+
+// newest returns the upload that came last, of all that wait or of those that have
+// nothing yet; nil if there is none.
+func (m *memory) newest(started bool) (newest *waiter) {
+	for _, w := range m.waiting {
+		if (started || !w.borrower.started) && (newest == nil || w.borrower.number > newest.borrower.number) {
+			newest = w
+		}
+	}
+	return newest
 }
 
 func (m *memory) forget(w *waiter) bool {

@@ -32,6 +32,7 @@ func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) e
 	for p.size < want {
 		used := int(p.size % chunkSize)
 		if used == 0 && p.size == int64(len(p.chunks))*chunkSize {
+			b.lacks = int(ceilDiv(want-p.size, chunkSize))
 			c, err := b.take(ctx)
 			if err != nil {
 				return err

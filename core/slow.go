@@ -5,23 +5,30 @@ import (
 	"time"
 )
 
-// An upload that others wait for is slow if it takes longer than slowChunk to
-// fill one chunk: then it sends less than 16 KiB a second. While nobody waits,
-// nobody is too slow for the memory; that is for the caller's own time limits.
+// While nobody waits for memory, nobody is too slow for it; that is for the
+// caller's own time limits. Those that others wait for make way, in this order:
+//
+// An upload is slow if it has memory to read into and takes longer than slowChunk
+// to fill one chunk of it: it sends less than 16 KiB a second. It first loses what
+// it was promised, and waits with the others when it wants more.
+//
+// If that is not enough, slow uploads are interrupted, the slowest first.
+//
+// An upload that waits itself cannot be slow, since it cannot move. Where nothing
+// was stored for slowChunk, though, and others have not even begun, then those that
+// hold memory and wait are in each other's way. Those that have stored nothing yet,
+// and have waited longest, are refused, half of them at a time: that makes room for
+// the others.
+//
+// Each of it goes as far as is asked for, so a new upload finds memory after
+// slowChunk and lookEvery, whatever those before it have sent until they stopped.
 const (
 	slowChunk = 4 * time.Second
 	lookEvery = time.Second
-
-	// slowMany is how many chunks are freed for an upload that has begun: those of
-	// a part, so that it need not wait for each of them.
-	slowMany = int(5 * MiB / chunkSize)
 )
 
 // reads says that b waits for its sender from now on, until rests.
 func (b *borrower) reads() {
-	if b.interrupt == nil {
-		return
-	}
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -34,18 +41,14 @@ func (b *borrower) reads() {
 
 // rests ends reads. After it, b is not interrupted.
 func (b *borrower) rests() {
-	if b.interrupt == nil {
-		return
-	}
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.readers, b)
 }
 
-// makeWay ends uploads that hold memory and do not move, for those that wait:
-// without it, connections that announce a file and fall silent would keep
-// everyone else out.
+// makeWay frees memory of uploads that do not move, for those that wait: without
+// it, connections that announce a file and fall silent would keep everyone else out.
 func (m *memory) makeWay(now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -53,28 +56,49 @@ func (m *memory) makeWay(now time.Time) {
 		return // another waiter has just looked
 	}
 	m.looked = now
-	first, more := 0, 0 // who wants a first chunk, or one more that will not come by itself
+	first, more := 0, 0 // chunks for those that have none yet, and others that will not come by themselves
 	for _, w := range m.waiting {
 		switch {
 		case now.Sub(w.since) < lookEvery:
 		case !w.borrower.started:
-			first++
+			first += w.borrower.needs()
 		case m.sending == 0:
-			more += slowMany
+			more += w.borrower.needs()
 		}
 	}
-	missing := m.interruptSlow(now, first+more)
+	missing := m.interruptSlow(m.slow(now), first+more)
 	m.turnAway(now, min(first, missing))
+	m.settle()
 }
 
-// interruptSlow interrupts up to wanted slow readers; it returns how many more
-// are wanted. Called with the lock held.
-func (m *memory) interruptSlow(now time.Time, wanted int) int {
+// slow returns those that have been filling a chunk for too long, the slowest first.
+// Called with the lock held.
+func (m *memory) slow(now time.Time) []*borrower {
+	var slow []*borrower
 	for b := range m.readers {
-		if wanted <= 0 {
-			break
+		if !b.since.IsZero() && b.filling > 0 && now.Sub(b.since) >= slowChunk {
+			slow = append(slow, b)
 		}
-		if b.since.IsZero() || b.filling == 0 || now.Sub(b.since) < slowChunk {
+	}
+	slices.SortFunc(slow, func(a, b *borrower) int { return a.since.Compare(b.since) })
+	return slow
+}
+
+// interruptSlow frees up to wanted chunks of slow uploads; it returns how many more
+// are wanted. Called with the lock held.
+func (m *memory) interruptSlow(slow []*borrower, wanted int) int {
+	for _, b := range slow {
+		if wanted <= 0 {
+			return 0
+		}
+		wanted -= b.promised
+		m.revoke(b)
+	}
+	for _, b := range slow {
+		if wanted <= 0 {
+			return 0
+		}
+		if b.interrupt == nil {
 			continue
 		}
 		b.interrupt()
@@ -84,21 +108,20 @@ func (m *memory) interruptSlow(now time.Time, wanted int) int {
 	return wanted
 }
 
-// turnAway refuses uploads that hold memory and wait for more, where nothing is
-// on its way to storage that could free any: those with least to lose go first,
-// as many as it takes to let wanted others begin. Called with the lock held.
+// turnAway refuses uploads that hold memory and wait for more, where nothing was
+// stored for a while that would have freed any. Called with the lock held.
 func (m *memory) turnAway(now time.Time, wanted int) {
-	if wanted <= 0 || m.sending > 0 {
+	if wanted <= 0 || m.sending > 0 || now.Sub(m.moved) < slowChunk {
 		return
 	}
-	var stuck []*waiter
+	var stuck []*waiter // those that have waited longest come first
 	for _, w := range m.waiting {
-		if w.borrower.started && w.borrower != m.overdrawn && now.Sub(w.since) >= slowChunk {
+		if w.borrower.filling > 0 && now.Sub(w.since) >= slowChunk {
 			stuck = append(stuck, w)
 		}
 	}
-	slices.SortStableFunc(stuck, func(a, b *waiter) int { return a.borrower.filling - b.borrower.filling })
-	for _, w := range stuck {
+	slices.SortStableFunc(stuck, func(a, b *waiter) int { return a.borrower.stored() - b.borrower.stored() })
+	for _, w := range stuck[:(len(stuck)+1)/2] {
 		if wanted <= 0 {
 			return
 		}
@@ -107,3 +130,6 @@ func (m *memory) turnAway(now time.Time, wanted int) {
 		wanted -= w.borrower.filling
 	}
 }
+
+// stored is how many chunks have been sent, or are on their way.
+func (b *borrower) stored() int { return b.had - b.filling }
