@@ -2,10 +2,13 @@ package core
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,6 +132,75 @@ func TestU11WhateverStalledUploadsHaveSentNewOnesAreServedInTime(t *testing.T) {
 						})
 					}
 				}
+			})
+		})
+	}
+}
+
+func TestSlowUploadsGoOnWhileNobodyWaits(t *testing.T) {
+	t.Parallel()
+	for name, rate := range map[string]int64{"50 KiB a second": 50 << 10, "1 KiB a second": 1 << 10} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore(newMemory(256*MiB, defaultMemoryWait))
+				var all sync.WaitGroup
+				for range 20 {
+					all.Go(func() {
+						if err := s.save(t.Context(), &sender{size: 11 * MiB, sends: 11 * MiB, rate: rate}); err != nil {
+							t.Errorf("an upload was ended: %v", err)
+						}
+					})
+				}
+				all.Wait()
+				wantIdle(t, s.memory)
+			})
+		})
+	}
+}
+
+// Whatever comes together in a small memory, no upload waits for ever: each that goes
+// on sending is stored or refused, although nothing but the memory ends anyone's wait.
+func TestNoUploadWaitsForEver(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(5) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				random := rand.New(rand.NewPCG(9, seed))
+				s := newFakeStore(newMemory((8+random.Int64N(56))*MiB, 0))
+				ctx, cancel := context.WithCancel(t.Context())
+				var stalled, moving sync.WaitGroup
+				var stored, refused atomic.Int64
+				for range 400 {
+					time.Sleep(time.Duration(random.Int64N(int64(200 * time.Millisecond))))
+					from := &sender{size: 1 << random.IntN(25)}
+					from.sends = from.size
+					switch random.IntN(4) {
+					case 0: // it falls silent
+						from.sends = random.Int64N(from.size)
+						stalled.Go(func() { _ = s.save(ctx, from) })
+						continue
+					case 1:
+						from.rate = 1 << (15 + random.IntN(8))
+					}
+					moving.Go(func() {
+						switch err := s.save(ctx, from); {
+						case err == nil:
+							stored.Add(1)
+						case errors.Is(err, ErrUnavailable):
+							refused.Add(1)
+						default:
+							t.Errorf("an upload of %d bytes at %d a second got %v", from.size, from.rate, err)
+						}
+					})
+				}
+				start := time.Now()
+				moving.Wait()
+				t.Logf("the last of %d ended after %s; %d were refused", stored.Load()+refused.Load(), time.Since(start), refused.Load())
+				cancel()
+				stalled.Wait()
+				wantIdle(t, s.memory)
 			})
 		})
 	}
