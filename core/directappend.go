@@ -25,6 +25,9 @@ type DirectPiece struct {
 	Offset int64
 	// Body is the content. What it gave before an error is kept.
 	Body io.Reader
+	// Interrupt, if set, makes a Read of Body that waits for its sender fail soon,
+	// and every later one, as Upload.Interrupt does: what Body gave before is kept.
+	Interrupt func()
 	// Verify, if set, is asked once Body has been read. Its error has the whole piece
 	// discarded, also if parts of it have been sent, and is returned as it is.
 	Verify func() error
@@ -147,12 +150,13 @@ func (f *Field) AppendDirect(ctx context.Context, t Token, piece DirectPiece) (n
 	}
 	a := &appending{
 		field: f, token: t, piece: piece, standing: s, part: &rope{},
-		borrower: &borrower{memory: f.store.memory},
+		borrower: &borrower{memory: f.store.memory, most: int(ceilDiv(t.Object.Size-int64(s.full)*t.direct.partSize, chunkSize))},
 	}
 	defer func() { a.borrower.drop(a.part.chunks) }()
 	if err := a.load(ctx); err != nil {
 		return 0, err
 	}
+	a.borrower.interrupt = piece.Interrupt // from now on it reads from the client
 	err = a.run(ctx)
 	return a.kept, err
 }

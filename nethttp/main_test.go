@@ -32,6 +32,7 @@ type app struct {
 	form   chan url.Values // what the handler saw, one per call
 
 	inFlight  atomic.Int32
+	begun     atomic.Int32 // requests
 	transport *http.Transport // to storage
 }
 
@@ -76,6 +77,7 @@ func newApp(t testing.TB, c appConfig) *app {
 	})
 	served := c.http.Middleware(c.http.Uploads(a.field)(handle))
 	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.begun.Add(1)
 		a.inFlight.Add(1)
 		defer a.inFlight.Add(-1)
 		served.ServeHTTP(w, r)

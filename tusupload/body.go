@@ -1,10 +1,12 @@
 package tusupload
 
 import (
+	"cmp"
 	"errors"
 	"hash"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 )
@@ -21,7 +23,7 @@ type body struct {
 	err        error // what it ended with, but for io.EOF
 
 	mu      sync.Mutex
-	ended   bool // by interrupt
+	ended   error // what ends the reads before their time
 	reading bool
 }
 
@@ -35,11 +37,8 @@ func (b *body) Read(p []byte) (n int, err error) {
 	if b.sum != nil {
 		b.sum.Write(p[:n]) // never fails
 	}
-	if interrupted := b.arrived(); err != nil && err != io.EOF && b.err == nil {
-		b.err = err
-		if interrupted {
-			b.err = errInterrupted
-		}
+	if ended := b.arrived(); err != nil && err != io.EOF && b.err == nil {
+		b.err = cmp.Or(ended, err)
 	}
 	return n, err
 }
@@ -49,27 +48,33 @@ func (b *body) Read(p []byte) (n int, err error) {
 func (b *body) await() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended {
-		return errInterrupted
+	if b.ended != nil {
+		return b.ended
 	}
 	b.reading = true
 	_ = b.connection.SetReadDeadline(time.Now().Add(b.idle)) // what has no deadlines has a way of its own
 	return nil
 }
 
-func (b *body) arrived() (interrupted bool) {
+func (b *body) arrived() (ended error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.reading = false
 	return b.ended
 }
 
-// interrupt ends the reads. The connection's deadline is touched only during one:
+// interrupt ends the reads for another request.
+func (b *body) interrupt() { b.end(errInterrupted) }
+
+// makeWay ends the reads for other uploads, as if their time were over.
+func (b *body) makeWay() { b.end(os.ErrDeadlineExceeded) }
+
+// end ends the reads. The connection's deadline is touched only during one:
 // otherwise it may be another request's.
-func (b *body) interrupt() {
+func (b *body) end(why error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ended = true
+	b.ended = cmp.Or(b.ended, why)
 	if b.reading {
 		_ = b.connection.SetReadDeadline(time.Now()) // as above
 	}

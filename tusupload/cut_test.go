@@ -193,6 +193,34 @@ func TestStalledClientsGiveTheirMemoryBack(t *testing.T) {
 	}
 }
 
+func TestStalledClientsMakeWayForOthers(t *testing.T) {
+	t.Parallel()
+	field := newField(t, func(c *core.Config, _ *core.FieldConfig) { c.Memory = 8 * core.MiB })
+	server := watch(t, tusupload.New(field, nethttp.Anyone, tusupload.Config{Idle: 10 * time.Minute}))
+	content := noise(12 << 20)
+	const clients = 6 // each holds 4 MiB, or waits for them
+	var stalled []string
+	for range clients {
+		at := begin(t, server.base, len(content))
+		stalled = append(stalled, at)
+		conn := halfway(t, server.base+at, 0, len(content), nil)
+		go func() { _, _ = conn.Write(content[:4<<20]) }() // as much as the server takes
+	}
+	last := patch(t, server.base+begin(t, server.base, len(content)), 0, content)
+	wantStatus(t, "an upload beside those that hold the memory", last, 204)
+	if got := claim(t, field, last.Header.Get(tusupload.TokenHeader)); !bytes.Equal(got, content) {
+		t.Error("the file is not what was sent")
+	}
+	kept := 0
+	for range clients { // another request ends those that are left
+		kept += offsetOf(t, server.base+stalled[0])
+		stalled = stalled[1:]
+	}
+	if kept == 0 {
+		t.Error("nothing is kept of what those had sent that made way")
+	}
+}
+
 func TestOfTwoPiecesAtOnceOneIsTaken(t *testing.T) {
 	t.Parallel()
 	for name, one := range map[string]bool{"in one process": true, "in two processes": false} {

@@ -103,7 +103,7 @@ func (u *upload) finish(ctx context.Context) (err error) {
 
 // WriteChunk adds a request's body to the upload.
 func (u *upload) WriteChunk(ctx context.Context, offset int64, content io.Reader) (int64, error) {
-	piece := core.DirectPiece{Offset: offset, Body: content}
+	piece := core.DirectPiece{Offset: offset, Body: content, Interrupt: u.body.makeWay}
 	if u.body.sum != nil {
 		piece.Verify = u.body.verify
 	}
