@@ -142,12 +142,15 @@ type Config struct {
 	Attempts int
 	// Memory bounds the bytes all uploads of the Store buffer together; when it
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
-	// parts are larger than that may exceed it by one part. Uploads that others
-	// wait for make way when they are slow: those that take more than 4 seconds for
-	// 64 KiB are interrupted (Upload.Interrupt), and, where nothing is on its way to
-	// storage, those that wait for more themselves are refused for others to begin. Thousands
-	// of clients that stop in the middle may still use it up: let a proxy in front
-	// bound connections.
+	// parts are larger than that may exceed it by one part.
+	//
+	// While others wait, memory is given for a part at a time, every other time to
+	// the upload that came last, and uploads that do not move make way: those that
+	// take more than 4 seconds for 64 KiB are interrupted (Upload.Interrupt), and
+	// where nothing was stored for 4 seconds, those that hold memory and wait for
+	// more are refused with ErrUnavailable for others to begin. So a new upload is
+	// served within seconds, whatever thousands of others have sent before they
+	// stopped. While nobody waits, none is ended.
 	// FILEFIELD_MEMORY.
 	Memory int64
 	// MemoryWait is how long an upload may wait for room in Memory, for each of

@@ -269,15 +269,15 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 // settle grants what can be granted. Called with the lock held.
 func (m *memory) settle() {
 	for len(m.waiting) > 0 {
-		w, last := m.next(), m.newest(true)
+		w, last := m.next(), m.newest()
 		n := w.borrower.needs()
 		switch {
 		case m.room(w.borrower, n):
 			m.granted, m.passed = m.granted+1, false
 		case !m.passed && m.room(last.borrower, last.borrower.needs()):
 			w, n, m.passed = last, last.borrower.needs(), true
-		case m.firsts < m.reserve && m.newest(false) != nil:
-			m.grant(m.newest(false))
+		case m.firsts < m.reserve && m.fresh() != nil:
+			m.grant(m.fresh())
 			continue
 		case m.sending == 0 && m.assured == 0 && m.overdrawn == nil:
 			m.overdrawn, n = w.borrower, 0
@@ -311,18 +311,22 @@ func (m *memory) next() *waiter {
 	case 3:
 		return m.waiting[0]
 	}
-	return m.newest(true)
+	return m.newest()
 }
 
-// newest returns the upload that came last, of all that wait or of those that have
-// nothing yet; nil if there is none.
-func (m *memory) newest(started bool) (newest *waiter) {
+// newest returns the upload that came last of all that wait.
+func (m *memory) newest() *waiter {
+	return slices.MaxFunc(m.waiting, func(a, b *waiter) int { return a.borrower.number - b.borrower.number })
+}
+
+// fresh returns the upload that came last of those that have nothing yet, or nil.
+func (m *memory) fresh() (fresh *waiter) {
 	for _, w := range m.waiting {
-		if (started || !w.borrower.started) && (newest == nil || w.borrower.number > newest.borrower.number) {
-			newest = w
+		if !w.borrower.started && (fresh == nil || w.borrower.number > fresh.borrower.number) {
+			fresh = w
 		}
 	}
-	return newest
+	return fresh
 }
 
 func (m *memory) forget(w *waiter) bool {

@@ -32,7 +32,7 @@ type app struct {
 	form   chan url.Values // what the handler saw, one per call
 
 	inFlight  atomic.Int32
-	begun     atomic.Int32 // requests
+	begun     atomic.Int32    // requests
 	transport *http.Transport // to storage
 }
 

@@ -21,6 +21,7 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 	t.Helper()
 	head := "POST / HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 16777216\r\n\r\n" +
 		"--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n" + strings.Repeat("x", sent)
+	var dialing, sending sync.WaitGroup
 	var mu sync.Mutex
 	var all []net.Conn
 	begun := int(a.begun.Load())
@@ -28,10 +29,9 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 		for _, conn := range all {
 			_ = conn.Close()
 		}
+		sending.Wait()
 		waitFor(t, "the stalled requests to end", func() bool { return a.inFlight.Load() == 0 })
 	})
-	var dialing, sending sync.WaitGroup
-	t.Cleanup(func() { sending.Wait() })
 	for range 8 {
 		dialing.Go(func() {
 			for range connections / 8 {

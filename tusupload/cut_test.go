@@ -195,7 +195,7 @@ func TestStalledClientsGiveTheirMemoryBack(t *testing.T) {
 
 func TestStalledClientsMakeWayForOthers(t *testing.T) {
 	t.Parallel()
-	field := newField(t, func(c *core.Config, _ *core.FieldConfig) { c.Memory = 8 * core.MiB })
+	field := newField(t, func(c *core.Config, _ *core.FieldConfig) { c.Memory = 16 * core.MiB })
 	server := watch(t, tusupload.New(field, nethttp.Anyone, tusupload.Config{Idle: 10 * time.Minute}))
 	content := noise(12 << 20)
 	const clients = 6 // each holds 4 MiB, or waits for them
@@ -206,9 +206,10 @@ func TestStalledClientsMakeWayForOthers(t *testing.T) {
 		conn := halfway(t, server.base+at, 0, len(content), nil)
 		go func() { _, _ = conn.Write(content[:4<<20]) }() // as much as the server takes
 	}
-	last := patch(t, server.base+begin(t, server.base, len(content)), 0, content)
+	small := content[:100_000]
+	last := patch(t, server.base+begin(t, server.base, len(small)), 0, small)
 	wantStatus(t, "an upload beside those that hold the memory", last, 204)
-	if got := claim(t, field, last.Header.Get(tusupload.TokenHeader)); !bytes.Equal(got, content) {
+	if got := claim(t, field, last.Header.Get(tusupload.TokenHeader)); !bytes.Equal(got, small) {
 		t.Error("the file is not what was sent")
 	}
 	kept := 0
