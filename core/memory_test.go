@@ -21,6 +21,9 @@ func wantIdle(t *testing.T, m *memory) {
 	if m.lent != 0 || m.sending != 0 || m.overdrawn != nil || len(m.waiting) != 0 {
 		t.Errorf("lent %d, sending %d, overdrawn %t, waiting %d; want none of it", m.lent, m.sending, m.overdrawn != nil, len(m.waiting))
 	}
+	if m.promised != 0 || m.assured != 0 {
+		t.Errorf("%d chunks are promised to %d uploads, want none", m.promised, m.assured)
+	}
 	if len(m.free) > keepFree {
 		t.Errorf("%d chunks are kept, the most is %d", len(m.free), keepFree)
 	}

@@ -142,3 +142,30 @@ func TestOneOfThoseThatBlockEachOtherMakesWay(t *testing.T) {
 		})
 	}
 }
+
+func TestASlowUploadFirstLosesWhatItWasPromised(t *testing.T) {
+	t.Parallel()
+	m := newMemory(8*MiB, 0)
+	m.sending = 1 // so that nobody goes over the limit
+	holder, slow, other := &borrower{memory: m}, &borrower{memory: m}, &borrower{memory: m}
+	part := take(t, holder, m.limit-m.reserve+1)
+	slow.started, other.started = true, true // so that they take none of those for first chunks
+	slow.lacks, slow.interrupt = 40, func() { t.Error("it was ended, though its promise sufficed") }
+	slow.reads()
+	begins := waits(t.Context(), t, slow)
+	holder.drop(part[:41])
+	if err := <-begins; err != nil || slow.promised != 39 {
+		t.Fatalf("it is promised %d chunks beside the one it has, want 39; %v", slow.promised, err)
+	}
+	goesOn := waits(t.Context(), t, other)
+	m.mu.Lock()
+	m.sending = 0 // so that nothing comes back by itself
+	m.mu.Unlock()
+	m.makeWay(later())
+	if err := <-goesOn; err != nil {
+		t.Errorf("the one that waited got %v", err)
+	}
+	if slow.promised != 0 {
+		t.Errorf("it is promised %d chunks still, want none", slow.promised)
+	}
+}
