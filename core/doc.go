@@ -27,9 +27,8 @@
 // too, memory.go and rope.go for its buffers, trusted.go for content of the app's
 // own), files that browsers send straight to the bucket (direct.go, postpolicy.go
 // for forms, directmultipart.go for parts, directclaim.go for what is done when
-// they are there), URL, and the errors
-// (errors.go; problem.go for what a client sees of them; remote.go for what
-// storage said). What is known of images comes from dimensions.go, orientation.go,
+// they are there), URL (with origins.go), and the errors (errors.go;
+// problem.go for what a client sees of them; remote.go for what storage said). What is known of images comes from dimensions.go, orientation.go,
 // heif.go, frames.go and blurhash.go, and image.go holds it against a field's
 // bounds. Variants of images are declared, named and linked to in variant.go;
 // variantmake.go has when they are made and how they go. Making them is package

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"github.com/filefield/filefield/core"
@@ -91,13 +90,17 @@ func keepFile[S fieldtype.Spec](ctx context.Context, p *Page, input string, f fi
 // Write answers a request with the page. An error means that nothing was written.
 func (p Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
 	p.Context = r.Context()
+	policy, err := securityPolicy(r.Context())
+	if err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	if err := pageTemplate.ExecuteTemplate(&b, "documents", p); err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", p.securityPolicy())
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store") // it holds signed URLs and tokens
 	w.WriteHeader(status)
@@ -107,27 +110,11 @@ func (p Page) Write(w http.ResponseWriter, r *http.Request, status int) error {
 
 // securityPolicy allows what the page consists of: its style, forms that post to
 // the app, and covers from the storage.
-func (p Page) securityPolicy() string {
+func securityPolicy(ctx context.Context) (string, error) {
 	sum := sha256.Sum256([]byte(style))
-	images := "'self'"
-	if u, err := url.Parse(p.anyCover()); err == nil && u.Host != "" {
-		images = u.Scheme + "://" + u.Host
-	}
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " + images +
-		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-}
-
-func (p Page) anyCover() string {
-	list := p.Documents
-	if p.Document != nil {
-		list = []Document{*p.Document}
-	}
-	for _, d := range list {
-		if u, _ := d.Cover.URL(p.Context); u != "" {
-			return u
-		}
-	}
-	return ""
+	images, err := cover.Origins(ctx)
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src " + strings.Join(images, " ") +
+		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", err
 }
 
 // View is a document with the links to its files, as a page shows it.

@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"io/fs"
 	"maps"
 	"net/http"
-	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -59,31 +60,18 @@ func newPages(store *core.Store) (*pages, error) {
 	if pages.template, err = template.New("").Funcs(functions).ParseFS(files, "page.html"); err != nil {
 		return nil, err
 	}
-	pages.policy, err = policy()
+	pages.policy, err = policy(context.Background())
 	return pages, err
 }
 
 // policy allows what the pages consist of: the app's own scripts and styles, and
 // images from storage, where scripts also send files to.
-func policy() (string, error) {
-	buckets := ""
-	for _, field := range []*core.Field{publicPhotos, privatePhotos} {
-		key, err := core.ParseKey("any")
-		if err != nil {
-			return "", err
-		}
-		link, err := field.URL(context.Background(), key, core.URLOptions{})
-		if err != nil {
-			return "", err
-		}
-		u, err := url.Parse(link)
-		if err != nil {
-			return "", err
-		}
-		buckets += " " + u.Scheme + "://" + u.Host
-	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'" + buckets + "; img-src 'self' blob:" + buckets +
-		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", nil
+func policy(ctx context.Context) (string, error) {
+	shared, err := publicPhotos.Origins(ctx)
+	own, fault := privatePhotos.Origins(ctx)
+	storage := strings.Join(append(shared, own...), " ")
+	return "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' " + storage + "; img-src 'self' blob: " + storage +
+		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", errors.Join(err, fault)
 }
 
 // write answers with a page.
