@@ -140,12 +140,13 @@ func (s *Store) mapError(ctx context.Context, at Error, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	at.Err = err
-	at.Kind, at.Advice = s.classify(ctx, err)
+	failed := at // on the heap only where there is an error
+	failed.Err = err
+	failed.Kind, failed.Advice = s.classify(ctx, err)
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
-		at.Err = errors.Join(cause, err)
+		failed.Err = errors.Join(cause, err)
 	}
-	return &at
+	return &failed
 }
 
 func (s *Store) classify(ctx context.Context, err error) (Kind, string) {

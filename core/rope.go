@@ -114,6 +114,8 @@ type ropeReader struct {
 	rope *rope // nil after release
 	at   int64
 	read func() // called after every Read that moved
+	next net.Buffers
+	room [atOnce][]byte
 }
 
 func (r *ropeReader) Read(b []byte) (int, error) {
@@ -162,17 +164,16 @@ func (r *ropeReader) writeSome(write func(*net.Buffers) (int64, error)) (int64, 
 	if r.rope == nil {
 		return 0, errReleased
 	}
-	var space [atOnce][]byte
-	next := net.Buffers(space[:0])
-	for at := r.at; at < r.rope.size && len(next) < atOnce; {
+	r.next = r.room[:0]
+	for at := r.at; at < r.rope.size && len(r.next) < atOnce; {
 		have := r.rope.from(at)
-		next = append(next, have)
+		r.next = append(r.next, have)
 		at += int64(len(have))
 	}
-	if len(next) == 0 {
+	if len(r.next) == 0 {
 		return 0, nil
 	}
-	n, err := write(&next)
+	n, err := write(&r.next)
 	r.at += n
 	if n > 0 && r.read != nil {
 		r.read()

@@ -22,6 +22,8 @@ type wire struct {
 
 	expected atomic.Bool // that the next write is followed by another at once
 	held     []byte      // its bytes; writes follow each other
+	all      net.Buffers // of one write
+	room     [1 + atOnce][]byte
 }
 
 // maxHeld is the longest head that is held.
@@ -58,11 +60,10 @@ func (w *wire) writeBuffers(buffers *net.Buffers) (int64, error) {
 	if len(w.held) == 0 {
 		return buffers.WriteTo(w.Conn)
 	}
-	var space [1 + atOnce][]byte
-	all := net.Buffers(append(append(space[:0], w.held), *buffers...))
+	w.all = append(append(w.room[:0], w.held), *buffers...)
 	held := int64(len(w.held))
 	w.held = w.held[:0]
-	n, err := all.WriteTo(w.Conn)
+	n, err := w.all.WriteTo(w.Conn)
 	return max(n-held, 0), err
 }
 
