@@ -28,9 +28,10 @@ func (c condition) set(o *minio.PutObjectOptions) {
 	}
 }
 
-// headerRoom is how many headers an object has besides its metadata, and a request
-// besides its object, at most: the map need not grow.
-const headerRoom = 16
+// headerRoom is how many headers an object usually has besides its metadata, and its
+// request besides the object's: with those of a small file the map need not grow,
+// and is no larger than it has to be.
+const headerRoom = 9
 
 // headers is a header under way, whose values lie side by side.
 type headers struct {
