@@ -12,8 +12,8 @@ import (
 	"github.com/filefield/filefield/internal/sigv4"
 )
 
-// presigner signs URLs with the Store's credentials, whichever they are at the
-// time.
+// presigner signs URLs and requests with the Store's credentials, whichever they are
+// at the time.
 type presigner struct {
 	source  *credentials.Credentials
 	context *credentials.CredContext
