@@ -2,10 +2,12 @@ package core
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 
@@ -200,6 +202,34 @@ func TestAnExpectedHeadWaitsForItsBody(t *testing.T) {
 	}
 	if got := strings.Join(conn.writes[6:], "|"); got != "head 4|a stream" {
 		t.Errorf("the stream went out as %q", got)
+	}
+}
+
+// A request that ends between its connection and its head leaves the connection
+// to the next one, which may have no body.
+func TestAConnectionHoldsOnlyAHeadThatIsReady(t *testing.T) {
+	t.Parallel()
+	for _, secure := range []bool{false, true} {
+		conn := &heard{}
+		w := &wire{Conn: conn}
+		got := httptrace.GotConnInfo{Conn: w}
+		if secure {
+			got.Conn = tls.Client(w, &tls.Config{MinVersion: tls.VersionTLS12})
+		}
+		trace := httptrace.ContextClientTrace(expectBody(t.Context()))
+		trace.GotConn(got)
+		if _, err := w.Write([]byte("another's")); err != nil || len(conn.writes) != 1 {
+			t.Errorf("TLS %t: before the head is ready, %d writes went out, %v; want 1", secure, len(conn.writes), err)
+		}
+		trace.WroteHeaders()
+		if _, err := w.Write([]byte("head")); err != nil || len(conn.writes) != 1 {
+			t.Errorf("TLS %t: with the head, %d writes went out, %v; want no more", secure, len(conn.writes), err)
+		}
+		trace.GotConn(httptrace.GotConnInfo{Conn: conn})
+		trace.WroteHeaders() // of a connection that is none of ours
+		if w.expected.Load() {
+			t.Errorf("TLS %t: the first connection still waits", secure)
+		}
 	}
 }
 

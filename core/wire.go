@@ -29,17 +29,36 @@ type wire struct {
 // maxHeld is the longest head that is held.
 const maxHeld = 8 << 10
 
-// expectBody returns a context for a request with a body that lies in memory.
+// memoryBody follows one request with a body that lies in memory.
+type memoryBody struct {
+	trace httptrace.ClientTrace
+	wire  *wire // that it goes out by, or nil
+}
+
+// expectBody returns a context for such a request. What is written of it is only
+// held between its head and its body, so that whatever ends it before has held
+// nothing.
 func expectBody(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(got httptrace.GotConnInfo) {
-		conn := got.Conn
-		if secure, ok := conn.(*tls.Conn); ok {
-			conn = secure.NetConn()
-		}
-		if w, ok := conn.(*wire); ok {
-			w.expected.Store(true)
-		}
-	}})
+	b := &memoryBody{}
+	b.trace.GotConn, b.trace.WroteHeaders = b.gotConn, b.wroteHeaders
+	return httptrace.WithClientTrace(ctx, &b.trace)
+}
+
+// gotConn is called before anything is written, and again where the request goes
+// out by another connection: the first one's writes have ended by then.
+func (b *memoryBody) gotConn(got httptrace.GotConnInfo) {
+	conn := got.Conn
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	b.wire, _ = conn.(*wire)
+}
+
+// wroteHeaders is called when the head is ready, just before it is written out.
+func (b *memoryBody) wroteHeaders() {
+	if b.wire != nil {
+		b.wire.expected.Store(true)
+	}
 }
 
 // Write implements io.Writer.
