@@ -138,11 +138,11 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 		if lower := strings.ToLower(strings.TrimSpace(head)); lower != head {
 			kinds[0] = strings.TrimSuffix(lower+";"+rest, ";")
 		}
-		mediaType, _, _ = mime.ParseMediaType(kinds[0])
-		switch {
-		case isMultipart(r):
+		if isMultipart(r) {
 			return rc.multipart(w, r)
-		case mediaType == "application/x-www-form-urlencoded":
+		}
+		mediaType, _, _ = mime.ParseMediaType(kinds[0])
+		if mediaType == "application/x-www-form-urlencoded" {
 			return rc.urlencoded(w, r)
 		}
 	}
