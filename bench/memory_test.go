@@ -132,10 +132,10 @@ func TestMemoryOfDownloads(t *testing.T) {
 func startUploadServer(t *testing.T, s3 *s3test.Server, bucket string) (*exec.Cmd, string) {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "uploadserver")
-	if out, err := exec.Command("go", "build", "-o", program, "./uploadserver").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", program, "./uploadserver/nethttp").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	cmd := exec.Command(program, "nethttp", "127.0.0.1:0", s3.Endpoint, bucket)
+	cmd := exec.Command(program, "127.0.0.1:0", s3.Endpoint, bucket)
 	cmd.Env = append(os.Environ(), "AK="+s3.AccessKey, "SK="+s3.SecretKey)
 	line := startProcess(t, cmd)
 	_, url, found := strings.Cut(line, " listens on ")

@@ -7,7 +7,7 @@
 //	go run ./bench/compare --short
 //
 // Every way is a server in a process of its own, started anew for every run: this
-// library in three frameworks (uploadserver), what apps without it do (peers), and
+// library in three frameworks (uploadserver), each linked alone, what apps without it do (peers), and
 // the limit: a body copied into one unsigned PUT. They store into a sink, which
 // speaks S3 and keeps nothing, into MinIO or into the embedded engine, also a
 // process of its own and new for every run, with TLS or without. All servers keep

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -157,7 +158,11 @@ func (r run) take(ctx context.Context, work load, m *measurement) error {
 
 // serve starts a way's server.
 func (b bench) serve(ctx context.Context, w way, s storage, tmp string) (*process, error) {
-	cmd := exec.Command(filepath.Join(b.programs, filepath.Base(w.program)), w.mode, "127.0.0.1:0", s.Endpoint, s.Bucket)
+	args := []string{"127.0.0.1:0", s.Endpoint, s.Bucket}
+	if w.mode != "" {
+		args = slices.Insert(args, 0, w.mode)
+	}
+	cmd := exec.Command(filepath.Join(b.programs, filepath.Base(w.program)), args...)
 	cmd.Env = append(os.Environ(), "AK="+s.AccessKey, "SK="+s.SecretKey, "CA="+s.CAFile, "TMPDIR="+tmp)
 	return start(ctx, cmd, listening{find: saysURL})
 }

@@ -10,7 +10,7 @@ import (
 type way struct {
 	Name    string
 	program string // in bench, which is built
-	mode    string
+	mode    string // its first argument, or none
 	kind    kind
 	speaks  protocol
 }
@@ -34,9 +34,9 @@ const (
 )
 
 var ways = []way{
-	{Name: "filefield, net/http", program: "uploadserver", mode: "nethttp", kind: ours},
-	{Name: "filefield, Echo", program: "uploadserver", mode: "echo", kind: ours},
-	{Name: "filefield, Gin", program: "uploadserver", mode: "gin", kind: ours},
+	{Name: "filefield, net/http", program: "uploadserver/nethttp", kind: ours},
+	{Name: "filefield, Echo", program: "uploadserver/echo", kind: ours},
+	{Name: "filefield, Gin", program: "uploadserver/gin", kind: ours},
 	{Name: "Gin FormFile + PutObject", program: "peers/miniogo", mode: "gin"},
 	{Name: "Echo FormFile + PutObject", program: "peers/miniogo", mode: "echo"},
 	{Name: "net/http FormFile + PutObject", program: "peers/miniogo", mode: "nethttp"},

@@ -1,5 +1,5 @@
 // Package serve is what the programs under peers have in common: their arguments,
-// which are uploadserver's, and their life.
+// which are those of uploadserver after the way, and their life.
 //
 //	func main() {
 //		serve.Main("gocloud", map[string]serve.Way{"reader": open})
