@@ -13,7 +13,8 @@ const chunkSize = 64 << 10
 
 type chunk [chunkSize]byte
 
-// keepFree bounds the chunks kept for reuse while nobody needs them.
+// keepFree bounds the chunks kept for reuse while nobody needs them. While uploads
+// have chunks, as many more are kept.
 const keepFree = int(16 * MiB / chunkSize)
 
 // memory lends chunks to uploads under one limit. When the limit is reached,
@@ -39,7 +40,8 @@ type memory struct {
 	patience time.Duration // of an upload for one part; 0 is for ever
 
 	mu        sync.Mutex
-	free      []*chunk
+	arena     *arena
+	free      []*chunk // used last is used next: it is in the processor's cache
 	lent      int
 	firsts    int // of the lent ones, uploads' first chunks
 	sending   int // parts on their way: their chunks will come back
@@ -247,7 +249,10 @@ func (m *memory) lend(b *borrower) *chunk {
 		m.free = m.free[:n-1]
 		return c
 	}
-	return new(chunk)
+	if m.arena == nil {
+		m.arena = &arena{}
+	}
+	return m.arena.get()
 }
 
 func (m *memory) takeBack(b *borrower, chunks []*chunk) {
@@ -259,10 +264,12 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 		b.first = false
 		m.firsts--
 	}
-	for _, c := range chunks {
-		if len(m.free) < keepFree {
-			m.free = append(m.free, c)
+	m.free = append(m.free, chunks...)
+	if more := len(m.free) - m.lent - keepFree; more > 0 {
+		for _, c := range m.free[:more] {
+			m.arena.put(c)
 		}
+		m.free = slices.Delete(m.free, 0, more)
 	}
 }
 
