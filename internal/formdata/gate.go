@@ -31,7 +31,7 @@ var errHeaderLimit = errors.New("the header limit is reached")
 type gate struct {
 	body io.Reader
 	// buf[from:to] has been read, and is not used yet.
-	buf      *buffer
+	buf      []byte
 	from, to int
 	bodyErr  error // of the body's last Read, for when the buffer is used up
 
@@ -61,7 +61,7 @@ type gate struct {
 
 type buffer [bufferSize]byte
 
-func newGate(body io.Reader, buf *buffer, boundary string) gate {
+func newGate(body io.Reader, buf []byte, boundary string) gate {
 	d := newDelimiter("\r\n", boundary)
 	tail := make([]byte, 1, len(d.text)+len("--")+maxPadding)
 	tail[0] = '\n'
@@ -104,7 +104,7 @@ func (g *gate) Read(p []byte) (int, error) {
 // fill reads more of the body into the buffer, behind what is there.
 func (g *gate) fill() error {
 	if g.from > 0 {
-		g.to = copy(g.buf[:], g.buf[g.from:g.to])
+		g.to = copy(g.buf, g.buf[g.from:g.to])
 		g.from = 0
 	}
 	n, err := g.read(g.buf[g.to:])
@@ -225,7 +225,7 @@ func (g *gate) more(p []byte) (int, error) {
 	if len(p) < directFrom {
 		return 0, g.cut(g.fill())
 	}
-	p = p[:min(len(p), len(g.buf))] // the buffer may have to take all of it back
+	p = p[:min(len(p), readSize)] // the buffer may have to take all of it back
 	have := g.buf[g.from:g.to]
 	n, err := g.read(p[copy(p, have):])
 	if err != nil {
@@ -233,7 +233,10 @@ func (g *gate) more(p []byte) (int, error) {
 	}
 	n += len(have)
 	content, ended := g.scan(p[:n])
-	g.from, g.to = 0, copy(g.buf[:], p[content:n])
+	if n-content > len(g.buf) { // what follows the file is large itself
+		g.buf = make([]byte, readSize)
+	}
+	g.from, g.to = 0, copy(g.buf, p[content:n])
 	g.first, g.ended = g.first && content == 0, ended
 	return content, nil
 }

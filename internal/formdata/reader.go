@@ -22,9 +22,12 @@ const (
 
 	// maxHeaderBytes is where mime/multipart has a limit of its own.
 	maxHeaderBytes = 10 << 20
-	// bufferSize is how much is asked of the body at a time, at most. net/http reads
+	// readSize is how much is asked of the body at a time, at most. net/http reads
 	// from the connection past its own 4 KiB buffer when it is asked for more.
-	bufferSize = 64 << 10
+	readSize = 64 << 10
+	// bufferSize is what a Reader holds: enough for what is between the files, whose
+	// contents go past it into the caller's memory.
+	bufferSize = 16 << 10
 )
 
 // Limits bounds what a form may consist of, apart from its contents. A zero or
@@ -62,13 +65,13 @@ func NewParser(limits Limits) *Parser { return &Parser{limits: limits} }
 
 // Read returns a Reader of the form in body. The boundary is what [Boundary]
 // returned. Nothing is read yet. The caller closes the Reader, which holds a
-// buffer of 64 KiB; closing the body stays the caller's work.
+// buffer of 16 KiB; closing the body stays the caller's work.
 func (p *Parser) Read(body io.Reader, boundary string) *Reader {
 	buf, ok := p.buffers.Get().(*buffer)
 	if !ok {
 		buf = new(buffer)
 	}
-	r := &Reader{parser: p, limits: p.limits.orDefault(), gate: newGate(body, buf, boundary)}
+	r := &Reader{parser: p, limits: p.limits.orDefault(), buffer: buf, gate: newGate(body, buf[:], boundary)}
 	r.form = multipart.NewReader(&r.gate, boundary)
 	return r
 }
@@ -77,6 +80,7 @@ func (p *Parser) Read(body io.Reader, boundary string) *Reader {
 type Reader struct {
 	parser  *Parser
 	limits  Limits
+	buffer  *buffer // nil after Close
 	gate    gate
 	form    *multipart.Reader
 	current *Part
@@ -139,11 +143,11 @@ func (r *Reader) Next() (*Part, error) {
 // Close gives the Reader's buffer back. The Reader and its parts cannot be used
 // after it; calling it again does nothing. The error is always nil.
 func (r *Reader) Close() error {
-	if r.gate.buf == nil {
+	if r.buffer == nil {
 		return nil
 	}
-	r.parser.buffers.Put(r.gate.buf)
-	r.gate.body, r.gate.buf = nil, nil
+	r.parser.buffers.Put(r.buffer)
+	r.buffer, r.gate.body, r.gate.buf = nil, nil, nil
 	r.gate.err, r.gate.foreign = errClosed, true
 	r.err = errClosed
 	if r.current != nil {

@@ -1,9 +1,11 @@
 package formdata
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"mime/multipart"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -228,5 +230,42 @@ func TestParserIsSafeForConcurrentUse(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestWhatFollowsAFileMayBeLargerThanTheBuffer(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{bufferSize - 100, bufferSize, 2 * bufferSize, readSize, 3*readSize + 17} {
+		var body bytes.Buffer
+		form := multipart.NewWriter(&body)
+		var want [][]byte
+		for i := range 4 {
+			w, err := form.CreateFormFile("file", "a.bin")
+			if err != nil {
+				t.Fatal(err)
+			}
+			content := bytes.Repeat([]byte{byte('a' + i), '\r', '\n', '-'}, size/4)
+			w.Write(content) // a bytes.Buffer takes everything
+			want = append(want, content)
+		}
+		form.Close()
+		var parser Parser
+		for range 2 { // the second time with the first one's buffer
+			r := parser.Read(bytes.NewReader(body.Bytes()), form.Boundary())
+			for i := range want {
+				p, err := r.Next()
+				if err != nil {
+					t.Fatalf("files of %d bytes: %d: %v", size, i, err)
+				}
+				var got bytes.Buffer
+				if _, err := io.CopyBuffer(struct{ io.Writer }{&got}, p, make([]byte, readSize)); err != nil || !bytes.Equal(got.Bytes(), want[i]) {
+					t.Fatalf("files of %d bytes: %d: %v, %d bytes read; want those sent, %d", size, i, err, got.Len(), len(want[i]))
+				}
+			}
+			if _, err := r.Next(); err != io.EOF {
+				t.Errorf("files of %d bytes: the form ends with %v, want io.EOF", size, err)
+			}
+			r.Close()
+		}
 	}
 }
