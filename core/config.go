@@ -151,6 +151,9 @@ type Config struct {
 	// more are refused with ErrUnavailable for others to begin. So a new upload is
 	// served within seconds, whatever thousands of others have sent before they
 	// stopped. While nobody waits, none is ended.
+	//
+	// On Linux this memory lies outside Go's heap: GOMEMLIMIT does not count it, so
+	// what a container may have is Memory and GOMEMLIMIT together.
 	// FILEFIELD_MEMORY.
 	Memory int64
 	// MemoryWait is how long an upload may wait for room in Memory, for each of
