@@ -245,7 +245,9 @@ func TestWhatFollowsAFileMayBeLargerThanTheBuffer(t *testing.T) {
 				t.Fatal(err)
 			}
 			content := bytes.Repeat([]byte{byte('a' + i), '\r', '\n', '-'}, size/4)
-			w.Write(content) // a bytes.Buffer takes everything
+			if _, err := w.Write(content); err != nil {
+				t.Fatal(err)
+			}
 			want = append(want, content)
 		}
 		form.Close()
