@@ -147,7 +147,7 @@ func (o *output) mark(word string) string {
 // it: quoted where it holds what would move the cursor or be mistaken.
 func shown(text string) string {
 	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }) {
-		return strconv.QuoteToGraphic(text)
+		return strconv.Quote(text)
 	}
 	return text
 }

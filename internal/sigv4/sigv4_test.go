@@ -144,6 +144,9 @@ func FuzzPresignAsMinioGoDoes(f *testing.F) {
 		if strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
 			return // no Store takes such an endpoint
 		}
+		if strings.Contains(bucket, ":") {
+			return // nor such a bucket, in which minio-go signs another path than it writes
+		}
 		if !utf8.ValidString(disposition) || !utf8.ValidString(version) {
 			return // minio-go replaces what is not UTF-8
 		}
