@@ -150,8 +150,9 @@ func (f *Field) AppendDirect(ctx context.Context, t Token, piece DirectPiece) (n
 	}
 	a := &appending{
 		field: f, token: t, piece: piece, standing: s, part: &rope{},
-		borrower: &borrower{memory: f.store.memory, most: int(ceilDiv(t.Object.Size-int64(s.full)*t.direct.partSize, chunkSize))},
+		borrower: &borrower{memory: f.store.memory},
 	}
+	a.borrower.most, _ = chunksOf(t.Object.Size-int64(s.full)*t.direct.partSize, t.direct.partSize)
 	defer func() { a.borrower.drop(a.part.chunks) }()
 	if err := a.load(ctx); err != nil {
 		return 0, err

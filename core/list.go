@@ -168,7 +168,8 @@ func (l *listing) pages(ctx context.Context) (moved bool, err error) {
 // page's keys also what single drives still have of objects that were deleted while
 // they were away, leaves these out, and says that a page which is short of them
 // is the last: what comes behind is in no list. So the end is where a full page
-// has nothing. AWS is spared the request.
+// has nothing, unless a thousand such remains follow each other. AWS is spared the
+// request.
 func (l *listing) isEnd(moved bool) bool {
 	endpoint := url.URL{Host: l.bucket.store.config.Endpoint}
 	return s3utils.IsAmazonEndpoint(endpoint) || !moved && l.options.MaxKeys == 0

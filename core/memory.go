@@ -33,7 +33,8 @@ const keepFree = int(16 * MiB / chunkSize)
 // does not move is held up by its sender alone (see slow.go).
 //
 // And if all lies in half-filled parts without a promise, so that nothing would
-// come back, one upload may go over the limit until its part is sent.
+// come back, or the part is larger than what can be promised, one upload may go
+// over the limit until its part is sent.
 type memory struct {
 	limit    int           // in chunks
 	reserve  int           // those of them for first chunks alone
@@ -44,7 +45,7 @@ type memory struct {
 	free      []*chunk // used last is used next: it is in the processor's cache
 	lent      int
 	firsts    int // of the lent ones, uploads' first chunks
-	sending   int // parts on their way: their chunks will come back
+	sending   int // parts on their way, of several chunks: these will come back
 	waiting   []*waiter
 	overdrawn *borrower
 	promised  int                    // chunks, not lent yet
@@ -72,7 +73,7 @@ type borrower struct {
 	waited  time.Duration // for the part being filled
 
 	number   int  // counts uploads as they come, from 1
-	most     int  // chunks of the whole file, or 0: not known
+	most     int  // chunks of the whole file and its end, or 0: not known
 	part     int  // chunks of its first part
 	had      int  // chunks so far
 	lacks    int  // chunks of the part being filled
@@ -141,10 +142,12 @@ func (m *memory) leave(w *waiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.forget(w) {
+		m.settle() // others may have stood behind it
 		return
 	}
 	if c := <-w.granted; c != nil {
 		w.borrower.filling--
+		w.borrower.had--
 		m.takeBack(w.borrower, []*chunk{c})
 		m.release(w.borrower)
 	}
@@ -166,11 +169,20 @@ func (m *memory) room(b *borrower, n int) bool {
 	return out+n <= m.limit && out-m.firsts+n <= m.limit-m.reserve
 }
 
-// needs is how many chunks b has to be given so that its part gets finished.
-func (b *borrower) needs() int {
-	n := b.lacks
+// rest is how many chunks the part being filled has yet to get.
+func (b *borrower) rest() int {
 	if !b.started {
-		n = max(n, b.part)
+		return max(b.lacks, b.part)
+	}
+	return b.lacks
+}
+
+// needs is how many chunks b has to be given so that its part gets sent. The first
+// one is not sent before a byte of the next has come, or the end.
+func (b *borrower) needs() int {
+	n := b.rest()
+	if b.stored() == 0 {
+		n++
 	}
 	if b.most > 0 {
 		n = min(n, b.most-b.had)
@@ -178,12 +190,17 @@ func (b *borrower) needs() int {
 	return max(1, min(n, b.memory.limit-b.memory.reserve))
 }
 
+// oversized says that what the part needs in all can't be promised.
+func (b *borrower) oversized() bool { return b.filling+b.rest() > b.memory.limit-b.memory.reserve }
+
 // send marks a filled part as being sent: its chunks now count as coming back.
 func (b *borrower) send(chunks []*chunk) {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sending++
+	if frees(chunks) {
+		m.sending++
+	}
 	b.filling -= len(chunks)
 	b.waited = 0
 	m.release(b)
@@ -194,10 +211,24 @@ func (b *borrower) sent(chunks []*chunk) {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.sending--
+	if frees(chunks) {
+		m.sending--
+	}
 	m.moved = time.Now()
 	m.takeBack(b, chunks)
 	m.settle()
+}
+
+// frees says whether a part's chunks are of use to those that wait for more than
+// their first one: the only one of a small file is not.
+func frees(chunks []*chunk) bool { return len(chunks) > 1 }
+
+// ends says that no more is read: what b was promised and has not taken goes to others.
+func (b *borrower) ends() {
+	m := b.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.release(b)
 }
 
 // drop gives back the chunks of a part that was never sent.
@@ -206,6 +237,7 @@ func (b *borrower) drop(chunks []*chunk) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	b.filling -= len(chunks)
+	b.had -= len(chunks)
 	m.takeBack(b, chunks)
 	m.release(b)
 }
@@ -283,10 +315,9 @@ func (m *memory) settle() {
 			m.granted, m.passed = m.granted+1, false
 		case !m.passed && m.room(last.borrower, last.borrower.needs()):
 			w, n, m.passed = last, last.borrower.needs(), true
-		case m.firsts < m.reserve && m.fresh() != nil:
-			m.grant(m.fresh())
+		case m.firsts < m.reserve && m.grantFresh():
 			continue
-		case m.sending == 0 && m.assured == 0 && m.overdrawn == nil:
+		case m.overdrawn == nil && (w.borrower.oversized() || m.sending == 0 && m.assured == 0):
 			m.overdrawn, n = w.borrower, 0
 			m.granted, m.passed = m.granted+1, false
 		default:
@@ -326,14 +357,20 @@ func (m *memory) newest() *waiter {
 	return slices.MaxFunc(m.waiting, func(a, b *waiter) int { return a.borrower.number - b.borrower.number })
 }
 
-// fresh returns the upload that came last of those that have nothing yet, or nil.
-func (m *memory) fresh() (fresh *waiter) {
+// grantFresh gives a first chunk to the upload that came last of those that have
+// nothing yet. It says whether there was one.
+func (m *memory) grantFresh() bool {
+	var fresh *waiter
 	for _, w := range m.waiting {
 		if !w.borrower.started && (fresh == nil || w.borrower.number > fresh.borrower.number) {
 			fresh = w
 		}
 	}
-	return fresh
+	if fresh == nil {
+		return false
+	}
+	m.grant(fresh)
+	return true
 }
 
 func (m *memory) forget(w *waiter) bool {
@@ -344,4 +381,12 @@ func (m *memory) forget(w *waiter) bool {
 		}
 	}
 	return false
+}
+
+// chunksOf returns how many chunks a file takes until its end is seen, which may
+// take one more than its bytes, and how many a part of it does.
+func chunksOf(size, part int64) (most, each int) {
+	part = max(part, chunkSize)
+	n := ceilDiv(part, chunkSize)
+	return int(size/part*n + size%part/chunkSize + 1), int(n)
 }

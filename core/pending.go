@@ -60,7 +60,11 @@ func (f *Field) keepMarked(ctx context.Context, file *txnFile) error {
 	if err := f.bucket.setPending(ctx, file.key); err != nil || file.journal == nil {
 		return err
 	}
-	return file.journal.Gone(ctx, file.written())
+	journal := JournalFrom(ctx) // which may be another one inside a database's transaction
+	if journal == nil {
+		journal = file.journal
+	}
+	return journal.Gone(ctx, file.written())
 }
 
 // SignAgain makes a new token of one that was not claimed, for another try: it
@@ -176,7 +180,8 @@ func (f *Field) claimIn(ctx context.Context, txn *Txn, t Token) error {
 	}
 	journal := JournalFrom(ctx)
 	if untake, err := f.takePending(ctx, t, journal); err != nil {
-		b.tidy(ctx, err, func(ctx context.Context) error { return errors.Join(untake(ctx), unlock(ctx)) })
+		b.tidy(ctx, err, untake) // each in its own time
+		b.tidy(ctx, err, unlock)
 		return err
 	}
 	file := txn.took(&txnFile{bucket: b.name, key: key, journal: journal})

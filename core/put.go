@@ -142,6 +142,9 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 	if err != nil {
 		return nil, &url.Error{Op: "Put", URL: u.String(), Err: err}
 	}
+	if response.Body == nil { // of a Transport that is not net/http's
+		response.Body = http.NoBody
+	}
 	defer drain(response.Body)
 	if response.StatusCode != http.StatusOK {
 		return nil, responseError(response, b.name, out.key.s)

@@ -50,6 +50,7 @@ func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) e
 			p.size += int64(n)
 		}
 		if err != nil {
+			b.ends()
 			return err
 		}
 		if idle == maxIdleReads {

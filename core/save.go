@@ -158,8 +158,7 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 		return Object{}, &Error{Kind: ErrConfig, Op: "save", Field: u.field, Bucket: u.bucket.name, Err: errors.Join(faults...)}
 	}
 	u.body = &meter{ctx: ctx, from: u.in.Body, max: u.bound(), progress: u.in.Options.Progress}
-	u.borrower.most = int(ceilDiv(u.bound(), chunkSize))
-	u.borrower.part = int(ceilDiv(u.partSize(0), chunkSize))
+	u.borrower.most, u.borrower.part = chunksOf(u.bound(), u.partSize(0))
 
 	first := &rope{}
 	defer func() { u.borrower.drop(first.chunks) }()

@@ -150,10 +150,10 @@ func TestASlowUploadFirstLosesWhatItWasPromised(t *testing.T) {
 	holder, slow, other := &borrower{memory: m}, &borrower{memory: m}, &borrower{memory: m}
 	part := take(t, holder, m.limit-m.reserve+1)
 	slow.started, other.started = true, true // so that they take none of those for first chunks
-	slow.lacks, slow.interrupt = 40, func() { t.Error("it was ended, though its promise sufficed") }
+	slow.lacks, slow.interrupt = 39, func() { t.Error("it was ended, though its promise sufficed") }
 	slow.reads()
 	begins := waits(t.Context(), t, slow)
-	holder.drop(part[:41])
+	holder.drop(part[:41]) // for what it lacks, and one that tells whether there is more
 	if err := <-begins; err != nil || slow.promised != 39 {
 		t.Fatalf("it is promised %d chunks beside the one it has, want 39; %v", slow.promised, err)
 	}

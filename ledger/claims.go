@@ -8,17 +8,20 @@ import (
 )
 
 // The table filefield_claims has a line for each direct upload that was taken, until
-// its token expires: whoever writes the line first has it. It is written on a
-// connection of its own, at once, so that of two requests the second learns of the
-// first before it does anything to the object. A rollback of the request's files,
-// which has the object wait again, takes the line back after that.
+// its token has expired for as long as a request may take (Config.Grace): whoever
+// writes the line first has it. It is written on a connection of its own, at once, so
+// that of two requests the second learns of the first before it does anything to the
+// object. A rollback of the request's files, which has the object wait again, takes
+// the line back after that.
 
 func claimID(c core.Claim) string { return sum(place(c.Bucket, c.Key), "claim") }
 
 // Claim notes that a direct upload has been taken: core.Claims. ErrPrecondition
 // where it has been before.
 func (l *Ledger) Claim(ctx context.Context, c core.Claim) error {
-	due := c.Until.Add(l.config.Lease) // other instances' clocks
+	// A token that was verified in time may be claimed at the end of a long request,
+	// and other instances' clocks differ.
+	due := c.Until.Add(l.config.Grace + l.config.Lease)
 	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("INSERT INTO filefield_claims (id, holder, due) VALUES (?, ?, ?)"), claimID(c), c.ID, due.UnixMicro())
 	if err == nil {
 		return nil

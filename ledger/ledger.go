@@ -144,6 +144,10 @@ func (oneWriter) Writing(_ context.Context, w core.Written) error {
 	return waitsForItself(w.Bucket, w.Key)
 }
 
+func (oneWriter) Gone(_ context.Context, w core.Written) error {
+	return waitsForItself(w.Bucket, w.Key)
+}
+
 func (oneWriter) Claim(_ context.Context, c core.Claim) error { return waitsForItself(c.Bucket, c.Key) }
 
 // Release has nothing to take back.
@@ -153,7 +157,7 @@ func waitsForItself(bucket string, key core.Key) error {
 	return &core.Error{
 		Kind: core.ErrConfig, Op: "note in the ledger", Bucket: bucket, Key: key.String(),
 		Err:    errors.New("SQLite has one writer, and this transaction is it"),
-		Advice: "with a ledger in SQLite, save or claim the file before the transaction begins, as the Uploads middleware does",
+		Advice: "with a ledger in SQLite, save, claim or keep the file before the transaction begins or after it has ended, as the Uploads middleware does",
 	}
 }
 
