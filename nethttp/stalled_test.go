@@ -30,7 +30,8 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 			_ = conn.Close()
 		}
 		sending.Wait()
-		waitFor(t, "the stalled requests to end", func() bool { return a.inFlight.Load() == 0 })
+		// What the kernel took for them is read first: gigabytes, slowly under the race detector.
+		waitUpTo(t, 2*time.Minute, "the stalled requests to end", func() bool { return a.inFlight.Load() == 0 })
 	})
 	for range 8 {
 		dialing.Go(func() {
@@ -50,12 +51,13 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 		})
 	}
 	dialing.Wait()
-	waitFor(t, fmt.Sprintf("%d requests", connections), func() bool { return int(a.begun.Load())-begun == connections || t.Failed() })
+	waitUpTo(t, time.Minute, fmt.Sprintf("%d requests", connections), func() bool { return int(a.begun.Load())-begun == connections || t.Failed() })
 }
 
 // Everything but two times is as it is by default: what is ended here is ended for
-// others, and a machine that is too busy to end it in half a minute fails nothing. Go raises a process's soft limit of open files to the hard one, and both ends
-// of every connection are this process's.
+// others, and a machine that is too busy to end it in half a minute fails nothing. Go
+// raises a process's soft limit of open files to the hard one, and both ends of every
+// connection are this process's.
 func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolint:paralleltest // takes thousands of descriptors
 	for _, c := range []struct {
 		name string

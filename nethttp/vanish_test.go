@@ -81,7 +81,12 @@ func TestU12AClientThatVanishesLeavesNothing(t *testing.T) { //nolint:parallelte
 
 func waitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(time.Millisecond) {
+	waitUpTo(t, 15*time.Second, what, done)
+}
+
+func waitUpTo(t testing.TB, limit time.Duration, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(limit); !done(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited too long for %s", what)
 		}
