@@ -2,15 +2,16 @@ package formdata
 
 import "bytes"
 
-// horspoolFrom is how long a delimiter has to be for skipping to pay: browsers'
-// have 40 to 60 bytes, and one in as many bytes of a file is looked at then.
-const horspoolFrom = 16
+// skipFrom is how long a delimiter has to be for skipping to pay: browsers' have 40
+// to 60 bytes, and two in as many bytes of a file are looked at then.
+const skipFrom = 16
 
 // delimiter is what stands between two parts: a line break, two dashes and the
 // boundary (RFC 2046, section 5.1.1).
 type delimiter struct {
 	text  []byte
 	dash  []byte // text without the line break: what an empty part may begin with
+	pairs pairs  // of neighbours in text
 	skips [256]uint8
 }
 
@@ -23,16 +24,55 @@ func newDelimiter(lineBreak, boundary string) *delimiter {
 	}
 	for i, c := range d.text[:last] {
 		d.skips[c] = uint8(last - i)
+		d.pairs.add(c, d.text[i+1])
 	}
 	return d
 }
 
-// index returns where text is in b, or -1: Horspool's search, which looks at the
-// byte where text would end and moves on by what that allows.
+// pairs is a set of two bytes each that may have more than were added: what is hashed
+// to the same bit. A delimiter's take one bit in a hundred.
+type pairs [1 << 12 / 32]uint32
+
+func (p *pairs) add(a, b byte) {
+	h := pairHash(a, b)
+	p[h>>5] |= 1 << (h & 31)
+}
+
+func (p *pairs) has(a, b byte) bool {
+	h := pairHash(a, b)
+	return p[h>>5]&(1<<(h&31)) != 0
+}
+
+// pairHash is less than 1 << 12.
+func pairHash(a, b byte) uint32 { return uint32(a) ^ uint32(b)<<4 }
+
+// index returns where text is in b, or -1. Of as many bytes as text has neighbours, it
+// looks at one pair: wherever text lies over them, it is one of text's. In contrast to
+// a search that moves on by what it saw, no look has to wait for the one before it.
 func (d *delimiter) index(b []byte) int {
-	if len(d.text) < horspoolFrom {
+	n := len(d.text)
+	if n < skipFrom {
 		return bytes.Index(b, d.text)
 	}
+	at := n - 2
+	for ; at+n <= len(b); at += n - 1 {
+		if d.pairs.has(b[at], b[at+1]) {
+			from := at - (n - 2)
+			if i := d.horspool(b[from : at+n]); i >= 0 {
+				return from + i
+			}
+		}
+	}
+	from := at - (n - 2)
+	if i := d.horspool(b[from:]); i >= 0 {
+		return from + i
+	}
+	return -1
+}
+
+// horspool is index by Horspool's search, which looks at the byte where text would end
+// and moves on by what that allows.
+func (d *delimiter) horspool(b []byte) int {
 	last := len(d.text) - 1
 	for end := last; end < len(b); {
 		c := b[end]
