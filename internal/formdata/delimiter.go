@@ -16,8 +16,16 @@ type delimiter struct {
 }
 
 func newDelimiter(lineBreak, boundary string) *delimiter {
-	d := &delimiter{text: []byte(lineBreak + "--" + boundary)}
+	d := new(delimiter)
+	d.set(lineBreak, boundary)
+	return d
+}
+
+// set makes d the delimiter of another form, or of one with other line breaks.
+func (d *delimiter) set(lineBreak, boundary string) {
+	d.text = append(append(append(d.text[:0], lineBreak...), "--"...), boundary...)
 	d.dash = d.text[len(lineBreak):]
+	d.pairs = pairs{}
 	last := len(d.text) - 1
 	for i := range d.skips {
 		d.skips[i] = uint8(len(d.text)) // at most 74
@@ -26,8 +34,34 @@ func newDelimiter(lineBreak, boundary string) *delimiter {
 		d.skips[c] = uint8(last - i)
 		d.pairs.add(c, d.text[i+1])
 	}
-	return d
 }
+
+func (d *delimiter) lineBreak() []byte { return d.text[:len(d.text)-len(d.dash)] }
+
+// opens reports whether a line, with its line break, is that of a boundary.
+func (d *delimiter) opens(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, d.dash)
+	return ok && bytes.Equal(trimLeft(rest), d.lineBreak())
+}
+
+// opensBare is opens for a line whose break is a line feed alone.
+func (d *delimiter) opensBare(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, d.dash)
+	return ok && string(trimLeft(rest)) == "\n"
+}
+
+// closes reports whether a line is that of the final boundary, behind which nothing
+// has to come.
+func (d *delimiter) closes(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line, d.dash)
+	if ok {
+		rest, ok = bytes.CutPrefix(rest, []byte("--"))
+	}
+	rest = trimLeft(rest)
+	return ok && (len(rest) == 0 || bytes.Equal(rest, d.lineBreak()))
+}
+
+func trimLeft(b []byte) []byte { return bytes.TrimLeft(b, " \t") }
 
 // pairs is a set of two bytes each that may have more than were added: what is hashed
 // to the same bit. A delimiter's take one bit in a hundred.

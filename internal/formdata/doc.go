@@ -19,9 +19,13 @@
 //		… // part.Name, part.IsFile, part.FileName; part is an io.Reader
 //	}
 //
-// It stands on [mime/multipart.Reader], which finds the boundaries, and differs
-// from it where a server that streams files into storage needs more:
+// It accepts no more than [mime/multipart.Reader] does, which its tests hold it
+// against, and reads what it accepts as the latter does; headers are parsed by
+// [net/textproto]. It differs where a server that streams files into storage needs
+// more:
 //
+//   - A part's content goes from the body into the caller's memory, and is searched for
+//     the delimiter there.
 //   - A part's Read says io.EOF only after the whole delimiter behind the part
 //     has arrived. mime/multipart takes a body that was cut off right behind the
 //     boundary's last character, or inside a part's header, for a complete one.

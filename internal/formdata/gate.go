@@ -10,24 +10,23 @@ const (
 	// maxHeaderLines is how many header lines a part may have. Three are in use;
 	// the limit bounds the map they are parsed into.
 	maxHeaderLines = 128
-	// maxPadding is how much white space behind the final boundary is recognised
-	// where the body ends without a line break.
-	maxPadding = 64
+	// maxLine is the longest line in front of a part's header, its line break
+	// included, as in mime/multipart.
+	maxLine = 4 << 10
 	// maxIdleReads is how often in a row the body may give nothing, as in bufio.
 	maxIdleReads = 100
 	// directFrom is the size from which the caller's memory is read into.
 	directFrom = 1 << 10
 )
 
-var errHeaderLimit = errors.New("the header limit is reached")
+var (
+	errHeaderLimit = errors.New("the header limit is reached")
+	errNoBoundary  = errors.New("there is something else where a boundary should be")
+)
 
-// gate parts the body in two: what stands between the parts' contents goes
-// through Read to mime/multipart, line by line, so that it never reads ahead; the
-// contents themselves go through content, which reads them straight into the
-// caller's memory. To mime/multipart every part looks empty.
-//
-// It adds what mime/multipart lacks: a limit on what is read between two parts,
-// and a certain knowledge of whether the body ended where a form may end.
+// gate parts the body in three: delimiters go through boundary, headers through
+// Read to net/textproto, no further than they reach, and contents through content,
+// which reads them straight into the caller's memory.
 type gate struct {
 	body io.Reader
 	// buf[from:to] has been read, and is not used yet.
@@ -35,19 +34,18 @@ type gate struct {
 	from, to int
 	bodyErr  error // of the body's last Read, for when the buffer is used up
 
-	// err is what every further Read returns: io.EOF where the body ended
+	// err is what every further read returns: io.EOF where the body ended
 	// with a final boundary, io.ErrUnexpectedEOF where it didn't,
-	// errHeaderLimit, or an error of the body's reader.
+	// errHeaderLimit, errNoBoundary, or an error of the body's reader.
 	err error
 	// foreign says that err came from the body's reader.
 	foreign bool
 
-	bytes int64 // may still pass between two parts
-	lines int   // may still pass between two parts
+	// What may still pass until the next part's content:
+	bytes int64
+	lines int
+	line  column // of the header, that Read is at
 
-	// tail is the end of what has passed, behind an imagined line break, so
-	// that the body's first line is like any other.
-	tail      []byte
 	empty     bool // nothing has passed
 	begun     bool // the first boundary has passed
 	boundary  string
@@ -59,17 +57,17 @@ type gate struct {
 	ended bool // behind the known bytes comes the delimiter
 }
 
-type buffer [bufferSize]byte
+// column is what a line has so far.
+type column int
 
-func newGate(body io.Reader, buf []byte, boundary string) gate {
-	d := newDelimiter("\r\n", boundary)
-	tail := make([]byte, 1, len(d.text)+len("--")+maxPadding)
-	tail[0] = '\n'
-	return gate{body: body, buf: buf, tail: tail, boundary: boundary, delimiter: d, empty: true}
-}
+const (
+	nothing column = iota
+	carriageReturn
+	something
+)
 
-// arm limits what may pass until the next part: a header of size bytes, and the
-// boundary line before it.
+// arm limits what may pass until the next part's content: a header of size bytes, and
+// the boundary line before it.
 func (g *gate) arm(size int64) {
 	g.bytes = size + int64(len(g.delimiter.dash)+len("\n\r\r\n\r\n"))
 	g.lines = maxHeaderLines + 2
@@ -78,27 +76,120 @@ func (g *gate) arm(size int64) {
 // enter says that a part's content comes next.
 func (g *gate) enter() { g.known, g.first, g.ended = 0, true, false }
 
-// Read implements io.Reader for what is between the parts: a line at most.
+// next reads the line of the next boundary, and what the first one may have before
+// it. The error is io.EOF where it was the final one, or the body has no byte.
+func (g *gate) next() error {
+	for broken := false; g.err == nil; {
+		line, err := g.readLine()
+		switch {
+		case err == io.EOF:
+			g.end(line)
+		case err != nil:
+			g.err, g.foreign = err, err != errNoBoundary //nolint:errorlint // this very one
+		case !g.begun && g.delimiter.opensBare(line):
+			// Where the first boundary's line has no carriage return, none has one.
+			g.delimiter.set("\n", g.boundary)
+			g.begun, g.line = true, nothing
+			return nil
+		case g.delimiter.opens(line):
+			g.begun, g.line = true, nothing
+			return nil
+		case g.delimiter.closes(line):
+			g.err = io.EOF
+		case !g.begun:
+		case !broken && bytes.Equal(line, g.delimiter.lineBreak()):
+			broken = true // the one before a boundary is the boundary's
+		default:
+			g.err = errNoBoundary
+		}
+	}
+	return g.err
+}
+
+// end notes what the body's end is, behind a line without a line break.
+func (g *gate) end(line []byte) {
+	if len(line) == 0 && g.empty || g.delimiter.closes(line) {
+		g.err = io.EOF
+	} else {
+		g.err = io.ErrUnexpectedEOF
+	}
+}
+
+// readLine returns the next line with its line break. At the body's end, what is left
+// comes with io.EOF. Where a limit is passed, the error is errNoBoundary. The line is
+// valid until the next call.
+func (g *gate) readLine() ([]byte, error) {
+	for searched := 0; ; {
+		have := g.buf[g.from:g.to]
+		end := searched + bytes.IndexByte(have[searched:], '\n') + 1
+		if end > searched {
+			have = have[:end]
+		}
+		if g.lines == 0 || len(have) > maxLine || int64(len(have)) > g.bytes {
+			return nil, errNoBoundary
+		}
+		if end > searched {
+			g.pass(len(have))
+			g.lines--
+			return have, nil
+		}
+		searched = len(have)
+		if err := g.fill(); errors.Is(err, io.EOF) {
+			return g.buf[g.from:g.to], io.EOF
+		} else if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pass takes bytes off the buffer and the limit.
+func (g *gate) pass(n int) {
+	g.from += n
+	g.bytes -= int64(n)
+	g.empty = g.empty && n == 0
+}
+
+// Read implements io.Reader for a part's header: whole lines as far as they have
+// arrived, and nothing behind the empty one.
 func (g *gate) Read(p []byte) (int, error) {
 	if g.err == nil && (g.bytes <= 0 || g.lines <= 0) {
 		g.err = errHeaderLimit
 	}
 	if g.err == nil && g.from == g.to {
-		if err := g.fill(); err != nil {
-			g.end(err)
-		}
+		_ = g.cut(g.fill()) // it is in err
 	}
 	if g.err != nil {
 		return 0, g.err
 	}
-	line := g.buf[g.from:g.to]
-	if i := bytes.IndexByte(line, '\n'); i >= 0 {
-		line = line[:i+1]
-	}
-	n := copy(p[:min(int64(len(p)), g.bytes)], line)
-	g.from += n
-	g.passed(p[:n])
+	have := g.buf[g.from:g.to]
+	n := copy(p, have[:min(int64(len(have)), g.bytes)])
+	n = g.header(p[:n])
+	g.pass(n)
 	return n, nil
+}
+
+// header returns how many bytes of b are a header's.
+func (g *gate) header(b []byte) (n int) {
+	for n < len(b) && g.lines > 0 {
+		line := b[n:]
+		end := bytes.IndexByte(line, '\n') + 1
+		if end == 0 {
+			if g.line == nothing && len(line) == 1 && line[0] == '\r' {
+				g.line = carriageReturn
+			} else {
+				g.line = something
+			}
+			return len(b)
+		}
+		n += end
+		g.lines--
+		empty := end == 1 && g.line <= carriageReturn || end == 2 && line[0] == '\r' && g.line == nothing
+		g.line = nothing
+		if empty {
+			return n
+		}
+	}
+	return n
 }
 
 // fill reads more of the body into the buffer, behind what is there.
@@ -124,73 +215,6 @@ func (g *gate) read(p []byte) (int, error) {
 		}
 	}
 	return 0, io.ErrNoProgress
-}
-
-// passed notes what went through.
-func (g *gate) passed(p []byte) {
-	g.empty = false
-	g.bytes -= int64(len(p))
-	if bytes.HasSuffix(p, []byte{'\n'}) {
-		g.lines--
-	}
-	room := cap(g.tail)
-	if len(p) >= room {
-		g.tail = append(g.tail[:0], p[len(p)-room:]...)
-	} else {
-		if keep := room - len(p); len(g.tail) > keep {
-			n := copy(g.tail, g.tail[len(g.tail)-keep:])
-			g.tail = g.tail[:n]
-		}
-		g.tail = append(g.tail, p...)
-	}
-	if !g.begun {
-		g.begin()
-	}
-}
-
-// begin sees whether the first boundary has passed, and which line breaks the form
-// has: where that line ends without a carriage return, none has one.
-func (g *gate) begin() {
-	line, ok := bytes.CutSuffix(g.tail, []byte{'\n'})
-	if !ok {
-		return
-	}
-	start := bytes.LastIndexByte(line, '\n') + 1
-	line, ok = bytes.CutPrefix(line[start:], g.delimiter.dash)
-	if !ok || start == 0 { // 0: the line's beginning is not known any more
-		return
-	}
-	switch string(bytes.TrimLeft(line, " \t")) {
-	case "":
-		g.begun = true
-		g.delimiter = newDelimiter("\n", g.boundary)
-	case "\r":
-		g.begun = true
-	}
-}
-
-// end notes the end of the body between two parts.
-func (g *gate) end(err error) {
-	switch {
-	case !errors.Is(err, io.EOF):
-		g.err, g.foreign = err, true
-	case g.endsForm():
-		g.err = io.EOF
-	default:
-		g.err = io.ErrUnexpectedEOF
-	}
-}
-
-// endsForm reports whether the body ends with a final boundary that has no line
-// break behind it, or has no bytes at all. (With a line break mime/multipart
-// sees the end without asking for more.)
-func (g *gate) endsForm() bool {
-	line, ok := bytes.CutSuffix(bytes.TrimRight(g.tail, " \t"), []byte("--"))
-	if !ok {
-		return g.empty
-	}
-	line, ok = bytes.CutSuffix(line, g.delimiter.dash)
-	return ok && bytes.HasSuffix(line, []byte{'\n'})
 }
 
 // content reads from the part that was entered. The error is io.EOF at its

@@ -1,10 +1,10 @@
 package formdata
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"mime/multipart"
 	"net/textproto"
 	"strings"
 	"sync"
@@ -20,7 +20,7 @@ const (
 	// say. Browsers send some 200 bytes.
 	DefaultHeaderBytes = 16 << 10
 
-	// maxHeaderBytes is where mime/multipart has a limit of its own.
+	// maxHeaderBytes is what mime/multipart has as its limit.
 	maxHeaderBytes = 10 << 20
 	// readSize is how much is asked of the body at a time, at most. net/http reads
 	// from the connection past its own 4 KiB buffer when it is asked for more.
@@ -28,6 +28,8 @@ const (
 	// bufferSize is what a Reader holds: enough for what is between the files, whose
 	// contents go past it into the caller's memory.
 	bufferSize = 16 << 10
+	// headerSize is as much of a header as is parsed without moving it.
+	headerSize = 1 << 10
 )
 
 // Limits bounds what a form may consist of, apart from its contents. A zero or
@@ -69,11 +71,22 @@ func NewParser(limits Limits) *Parser { return &Parser{limits: limits} }
 func (p *Parser) Read(body io.Reader, boundary string) *Reader {
 	buf, ok := p.buffers.Get().(*buffer)
 	if !ok {
-		buf = new(buffer)
+		buf = &buffer{header: textproto.Reader{R: bufio.NewReaderSize(nil, headerSize)}}
 	}
-	r := &Reader{parser: p, limits: p.limits.orDefault(), buffer: buf, gate: newGate(body, buf[:], boundary)}
-	r.form = multipart.NewReader(&r.gate, boundary)
-	return r
+	buf.delimiter.set("\r\n", boundary)
+	return &Reader{
+		parser: p,
+		limits: p.limits.orDefault(),
+		buffer: buf,
+		gate:   gate{body: body, buf: buf.bytes[:], empty: true, boundary: boundary, delimiter: &buf.delimiter},
+	}
+}
+
+// buffer is what Readers hand on to each other.
+type buffer struct {
+	bytes     [bufferSize]byte
+	header    textproto.Reader
+	delimiter delimiter
 }
 
 // Reader reads a form's parts in their order. Not safe for concurrent use.
@@ -82,7 +95,6 @@ type Reader struct {
 	limits  Limits
 	buffer  *buffer // nil after Close
 	gate    gate
-	form    *multipart.Reader
 	current *Part
 	parts   int   // read so far
 	err     error // what every further call returns
@@ -146,8 +158,9 @@ func (r *Reader) Close() error {
 	if r.buffer == nil {
 		return nil
 	}
+	r.buffer.header.R.Reset(nil)
 	r.parser.buffers.Put(r.buffer)
-	r.buffer, r.gate.body, r.gate.buf = nil, nil, nil
+	r.buffer, r.gate.body, r.gate.buf, r.gate.delimiter = nil, nil, nil, nil
 	r.gate.err, r.gate.foreign = errClosed, true
 	r.err = errClosed
 	if r.current != nil {
@@ -177,9 +190,8 @@ func (r *Reader) leave() error {
 // the form's fields.
 func (r *Reader) next() (*Part, error) {
 	r.gate.arm(r.limits.HeaderBytes)
-	body, err := r.form.NextRawPart()
-	r.gate.enter()
-	if err == io.EOF || r.gate.empty && r.gate.err == io.EOF {
+	err := r.gate.next()
+	if err == io.EOF {
 		return nil, io.EOF
 	}
 	r.parts++
@@ -193,10 +205,26 @@ func (r *Reader) next() (*Part, error) {
 			Detail: fmt.Sprintf("the form has more than %d parts", r.limits.Parts),
 		}
 	}
-	if err := r.checkHeader(body.Header); err != nil {
+	header, err := r.readHeader()
+	if err != nil {
 		return nil, err
 	}
-	return r.part(body.Header)
+	r.gate.enter()
+	return r.part(header)
+}
+
+// readHeader reads a part's header and what ends it.
+func (r *Reader) readHeader() (textproto.MIMEHeader, error) {
+	text := &r.buffer.header
+	text.R.Reset(&r.gate)
+	header, err := text.ReadMIMEHeader()
+	if err != nil {
+		return nil, r.explain(err)
+	}
+	if text.R.Buffered() > 0 {
+		return nil, r.refuse("has a header whose end is not clear", nil)
+	}
+	return header, r.checkHeader(header)
 }
 
 // part makes the Part from its header.
@@ -250,7 +278,7 @@ func (r *Reader) checkHeader(header textproto.MIMEHeader) error {
 	return nil
 }
 
-// explain gives an error of mime/multipart its kind.
+// explain gives an error of the gate or of net/textproto its kind.
 func (r *Reader) explain(err error) error {
 	g := &r.gate
 	switch {
@@ -260,11 +288,9 @@ func (r *Reader) explain(err error) error {
 		return malformed("the form was cut off", g.err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), g.err == io.ErrUnexpectedEOF: //nolint:errorlint // net/http's own word for a client that left
 		return malformed("the form was cut off", io.ErrUnexpectedEOF)
-	case errors.Is(g.err, errHeaderLimit) && err != g.err && errors.Is(err, g.err): //nolint:errorlint // wrapped by mime/multipart, not as it is
-		// mime/multipart wraps errors it meets in front of a boundary, and
-		// returns those of a header as they are.
+	case errors.Is(g.err, errNoBoundary):
 		return r.refuse("does not begin with the boundary", nil)
-	case errors.Is(g.err, errHeaderLimit), errors.Is(err, multipart.ErrMessageTooLarge):
+	case errors.Is(g.err, errHeaderLimit):
 		return r.headerTooLarge()
 	}
 	return r.refuse("is malformed", err)
@@ -278,7 +304,7 @@ func (r *Reader) headerTooLarge() error {
 	}
 }
 
-// refuse builds the error for the part being read. The cause is mime/multipart's
+// refuse builds the error for the part being read. The cause is net/textproto's
 // error; it quotes the offending line, of which the beginning says enough.
 func (r *Reader) refuse(what string, cause error) error {
 	const enough = 200
