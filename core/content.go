@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/gabriel-vasile/mimetype"
@@ -71,6 +72,36 @@ const (
 // "text/plain" is listed, harmless kinds of text (CSV, JSON, calendars,
 // subtitles, …) are taken as text/plain too; HTML, XML and scripts are not.
 func (a Accept) Match(head []byte, name string) (typ string, ok bool) {
+	return a.read().match(head, name)
+}
+
+// accepted is an Accept that has been read. The zero value takes everything.
+type accepted struct {
+	Accept
+
+	types    []string // as they are listed, and under the names that DetectType has
+	families []string // with their slash
+	some     bool     // not everything
+}
+
+func (a Accept) read() accepted {
+	entries := a.entries()
+	read := accepted{Accept: a, some: len(entries) > 0}
+	for _, entry := range entries {
+		family, ok := strings.CutSuffix(entry, "*")
+		switch {
+		case entry == "*", entry == "*/*":
+			read.some = false
+		case !ok:
+			read.types = append(read.types, entry, canonicalType(entry))
+		case strings.HasSuffix(family, "/"):
+			read.families = append(read.families, family)
+		}
+	}
+	return read
+}
+
+func (a accepted) match(head []byte, name string) (typ string, ok bool) {
 	typ = DetectType(head)
 	byName := textTypeByName(name)
 	if typ == typeText && byName != "" && a.takes(byName) {
@@ -119,23 +150,9 @@ func (a Accept) entries() []string {
 }
 
 // takes tells whether typ is on the list.
-func (a Accept) takes(typ string) bool {
-	entries := a.entries()
-	for _, entry := range entries {
-		if entry == typ || entry == "*" || entry == "*/*" {
-			return true
-		}
-		if family, ok := strings.CutSuffix(entry, "*"); ok {
-			if strings.HasSuffix(family, "/") && strings.HasPrefix(typ, family) && !browsersRun(typ) {
-				return true
-			}
-			continue
-		}
-		if canonicalType(entry) == typ {
-			return true
-		}
-	}
-	return len(entries) == 0
+func (a accepted) takes(typ string) bool {
+	ofFamily := func(family string) bool { return strings.HasPrefix(typ, family) }
+	return !a.some || slices.Contains(a.types, typ) || slices.ContainsFunc(a.families, ofFamily) && !browsersRun(typ)
 }
 
 // InlineType tells whether a file of the type may be shown in a browser rather
@@ -249,6 +266,15 @@ func isToken(s string) bool {
 
 // canonicalType returns the name under which DetectType knows typ.
 func canonicalType(typ string) string {
+	typ = unaliased(typ)
+	if known := lookUp(typ); known != nil {
+		return bareType(known.String())
+	}
+	return typ
+}
+
+// unaliased returns the usual name of a type.
+func unaliased(typ string) string {
 	switch typ {
 	case "image/jpg", "image/pjpeg":
 		return "image/jpeg"
@@ -259,10 +285,16 @@ func canonicalType(typ string) string {
 	case "application/ndjson", "application/jsonl":
 		return "application/x-ndjson"
 	}
-	if known := mimetype.Lookup(typ); known != nil {
-		return bareType(known.String())
-	}
 	return typ
+}
+
+// lookUp returns what is known of typ, or nil. Most content that nothing is known of
+// is of the same type, which is in no need of a search.
+func lookUp(typ string) *mimetype.MIME {
+	if typ == typeBinary {
+		return nil
+	}
+	return mimetype.Lookup(typ)
 }
 
 // textType tells what text without a signature starts like.
@@ -423,7 +455,7 @@ func typeExtension(typ string) string {
 	case "":
 		return ""
 	}
-	if known := mimetype.Lookup(canonicalType(typ)); known != nil {
+	if known := lookUp(unaliased(typ)); known != nil {
 		return known.Extension()
 	}
 	return textExtension(typ)

@@ -314,7 +314,7 @@ func (f *Field) announced(in DirectUpload) (mediaType string, err error) {
 		mediaType = InlineTypeByName(in.Name)
 		setDefault(&mediaType, textTypeByName(in.Name))
 	}
-	if mediaType != "" && !c.Accept.admits(mediaType, in.Name) {
+	if mediaType != "" && !f.accept.admits(mediaType, in.Name) {
 		return refuse(ErrType, fmt.Sprintf("files of type %s are not accepted here, only %s", mediaType, c.Accept))
 	}
 	setDefault(&mediaType, typeBinary)
@@ -323,7 +323,7 @@ func (f *Field) announced(in DirectUpload) (mediaType string, err error) {
 
 // admits says whether a file that is declared to be of a type may turn out to be
 // taken. The content decides, later.
-func (a Accept) admits(declared, name string) bool {
+func (a accepted) admits(declared, name string) bool {
 	byName := textTypeByName(name)
 	return a.takes(declared) || byName != "" && a.takes(byName) || harmlessText(declared) && a.takes(typeText)
 }

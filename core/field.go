@@ -156,6 +156,7 @@ type Field struct {
 	store  *Store
 	bucket *Bucket
 	config FieldConfig
+	accept accepted
 	image  imageRules
 	id     string
 	fault  error
@@ -190,7 +191,7 @@ func (s *Store) Field(config FieldConfig) *Field {
 
 	// The length keeps "a" + "b.c" and "a.b" + "c" apart.
 	id := fmt.Sprintf("%d.%s.%s", len(config.Model), config.Model, config.Name)
-	f := &Field{store: s, config: config, image: image, id: id}
+	f := &Field{store: s, config: config, accept: config.Accept.read(), image: image, id: id}
 	if s.fields[f.id] != nil {
 		faults = append(faults, errors.New("declared twice: give the fields different Models"))
 	}
@@ -323,7 +324,7 @@ func (f *Field) Save(ctx context.Context, in Upload) (Object, error) {
 	u := &upload{
 		store: f.store, bucket: f.bucket, field: f.config.Name, in: in,
 		maxSize: f.config.MaxSize, maxKey: f.config.MaxKeyLength, allowEmpty: f.config.AllowEmpty,
-		accept: f.config.Accept, image: f.image,
+		accept: f.accept, image: f.image,
 	}
 	u.makeKey = func(mediaType string) (Key, bool, error) {
 		return f.makeKey(Naming{Context: ctx, Name: in.Name, Type: mediaType, Form: in.Form, replaces: in.Replace})

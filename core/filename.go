@@ -40,11 +40,10 @@ const maxMarks = 10
 // Content-Disposition header; it still holds quotes, colons or "<" where raw
 // did, and is not meant to be a key: see [ValidName].
 func ClientName(raw string) string {
-	s := html.UnescapeString(strings.ToValidUTF8(raw, "\uFFFD"))
-	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
-		s = s[i+1:]
+	s := raw
+	if !isBareASCII(raw) {
+		s = bareName(raw)
 	}
-	s = norm.NFC.String(dropUnprintable(s))
 	switch s {
 	case "", ".", "..":
 		return ""
@@ -54,6 +53,27 @@ func ClientName(raw string) string {
 	}
 	stem, ext := splitLastExt(s)
 	return fitName(stem, ext, maxNameBytes)
+}
+
+// isBareASCII says that bareName has nothing to do: s is printable ASCII without
+// folders and character references, as most names are.
+func isBareASCII(s string) bool {
+	for _, c := range []byte(s) {
+		if c < ' ' || c > '~' || c == '/' || c == '\\' || c == '&' {
+			return false
+		}
+	}
+	return true
+}
+
+// bareName is ClientName but for what comes of names without a meaning, and of long
+// ones.
+func bareName(raw string) string {
+	s := html.UnescapeString(strings.ToValidUTF8(raw, "\uFFFD"))
+	if i := strings.LastIndexAny(s, `/\`); i >= 0 {
+		s = s[i+1:]
+	}
+	return norm.NFC.String(dropUnprintable(s))
 }
 
 // ValidName turns name into one that is safe as the last segment of a key, a

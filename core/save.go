@@ -33,7 +33,7 @@ type upload struct {
 	maxSize    int64
 	maxKey     int
 	allowEmpty bool
-	accept     Accept
+	accept     accepted
 	image      imageRules
 	makeKey    func(mediaType string) (key Key, unique bool, err error)
 
@@ -216,9 +216,9 @@ func (u *upload) begin(ctx context.Context, first *rope) (ended bool, err error)
 // identify sets type and key by the file's head.
 func (u *upload) identify(first *rope) error {
 	head := first.head()
-	mediaType, ok := u.accept.Match(head[:min(len(head), SniffLen)], u.in.Name)
+	mediaType, ok := u.accept.match(head[:min(len(head), SniffLen)], u.in.Name)
 	if !ok {
-		return u.refuse(ErrType, fmt.Sprintf("files of type %s are not accepted here, only %s", mediaType, u.accept))
+		return u.refuse(ErrType, fmt.Sprintf("files of type %s are not accepted here, only %s", mediaType, u.accept.Accept))
 	}
 	setDefault(&u.in.Type, mediaType)
 	key, unique, err := u.makeKey(u.in.Type)

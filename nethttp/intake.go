@@ -108,7 +108,12 @@ func (in *intake) end(err error) error {
 // settleAll claims what came by tokens, and reports every input at fault.
 func (in *intake) settleAll() error {
 	var faults core.Invalid
-	for _, name := range slices.Sorted(maps.Keys(in.inputs)) {
+	names := make([]string, 0, len(in.inputs))
+	for name := range in.inputs {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
 		err := in.settle(in.inputs[name])
 		switch found := core.Invalid(nil); {
 		case errors.As(err, &found):
@@ -425,7 +430,10 @@ func (i *input) named(err error) error {
 func (in *intake) withQuery(values url.Values) url.Values {
 	all := make(url.Values, len(values))
 	for name, v := range values {
-		all[name] = append([]string(nil), v...)
+		all[name] = slices.Clone(v)
+	}
+	if in.r.URL.RawQuery == "" {
+		return all
 	}
 	for name, v := range in.r.URL.Query() {
 		if field, _ := in.field(name); field == nil {
