@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,11 +18,16 @@ type Written struct {
 	// Upload is the mark by which the object is told from another that has come
 	// to its key; "" for one that was claimed (see Field.Claim).
 	Upload string
-	// Multipart is S3's id of the multipart upload, or "".
+	// Multipart is S3's id of the multipart upload, "" without one, or
+	// MultipartStarting.
 	Multipart string
 	// Staged says that the object replaces another at the commit, and then goes.
 	Staged bool
 }
+
+// MultipartStarting is the Multipart of what may have been started without its id
+// being known, under a key that is nobody else's: whatever is open there.
+const MultipartStarting = "*"
 
 // Journal notes what is about to be written, somewhere that survives this
 // process, so that what a crash leaves can be found (package ledger keeps one in
@@ -92,19 +98,58 @@ func (b *Bucket) RemoveWritten(ctx context.Context, w Written) error {
 	if w.Key.IsZero() {
 		return errNoKey("delete", b.name)
 	}
-	if w.Multipart != "" {
-		if err := b.abortUpload(ctx, w.Key, w.Multipart); err != nil {
-			return err
-		}
+	var err error
+	switch w.Multipart {
+	case "":
+	case MultipartStarting:
+		err = b.abortStarted(ctx, w.Key, time.Time{})
+	default:
+		err = b.abortUpload(ctx, w.Key, w.Multipart)
+	}
+	if err != nil {
+		return err
 	}
 	if w.Upload == "" {
 		return b.removeFile(ctx, w.Key)
 	}
-	removed, err := b.removeOwn(ctx, w.Key, w.Upload, nil)
-	if !removed {
+	own, ours, err := b.written(ctx, w.Key, w.Upload, nil)
+	if err != nil || !ours {
 		return err
 	}
-	return b.removeVariants(ctx, w.Key)
+	if own.Size == 0 { // it may have held the place of a larger one
+		if err := b.abortStarted(ctx, w.Key, own.LastModified.Truncate(time.Second)); err != nil {
+			return err
+		}
+	}
+	return b.removeFile(ctx, w.Key)
+}
+
+// abortStarted ends the multipart uploads of exactly that key that were started since.
+func (b *Bucket) abortStarted(ctx context.Context, key Key, since time.Time) error {
+	open, err := b.openUploads(ctx, key)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, one := range open {
+		if !one.Initiated.Before(since) {
+			errs = append(errs, b.abortUpload(ctx, key, one.UploadID))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// maxOpenUploads bounds what is asked for: a key has one, or few.
+const maxOpenUploads = 100
+
+// openUploads lists the multipart uploads that are open under exactly that key.
+func (b *Bucket) openUploads(ctx context.Context, key Key) (open []minio.ObjectMultipartInfo, err error) {
+	err = b.store.retry(ctx, b.at("list uploads", key), b.store.patience(), func(ctx context.Context, _ *watchdog, _ int) error {
+		list, err := b.store.internal.ListMultipartUploads(ctx, b.name, key.String(), "", "", "", maxOpenUploads)
+		open = slices.DeleteFunc(list.Uploads, func(one minio.ObjectMultipartInfo) bool { return one.Key != key.String() })
+		return err
+	})
+	return open, err
 }
 
 func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {

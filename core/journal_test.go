@@ -181,6 +181,50 @@ func TestRemoveWrittenGivesPartsBack(t *testing.T) {
 	}
 }
 
+// A process that dies before it has noted the id of a multipart upload leaves it to
+// whoever undoes what it did note.
+func TestRemoveWrittenGivesBackWhatWasStartedWithoutItsIDBeingNoted(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	client := minio.Core{Client: s.Client(t)}
+	for _, tt := range []struct {
+		name, holder string // whose empty object holds the key; "": nobody's
+		multipart    string
+		left         int
+	}{
+		{"under a key that is nobody else's", "", core.MultipartStarting, 0},
+		{"under a key that it holds", "mine", "", 0},
+		{"but not another's under a key that that one holds", "another's", "", 1},
+		{"nor under a key that it does not hold", "", "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			key := mustKey(t, "a.bin")
+			if tt.holder != "" {
+				options := minio.PutObjectOptions{UserMetadata: map[string]string{"filefield-upload": tt.holder}}
+				if _, err := client.Client.PutObject(t.Context(), bucket, key.String(), strings.NewReader(""), 0, options); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, name := range []string{key.String(), key.String() + ".bin"} {
+				if _, err := client.NewMultipartUpload(t.Context(), bucket, name, minio.PutObjectOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w := core.Written{Bucket: bucket, Key: key, Upload: "mine", Multipart: tt.multipart}
+			for range 2 {
+				if err := store.Bucket(bucket).RemoveWritten(t.Context(), w); err != nil {
+					t.Fatal(err)
+				}
+				if _, uploads := s3test.Leftovers(t, s, bucket); len(uploads) != tt.left+1 {
+					t.Errorf("left are %q", uploads)
+				}
+			}
+		})
+	}
+}
+
 func TestSettledFilesStayAndSparedDeletionsDoNotHappen(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t)

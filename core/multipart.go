@@ -114,7 +114,7 @@ func (m *multipart) giveUp(ctx context.Context, why error) {
 // atomically. It returns the object's ETag, or "" where none was needed.
 func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 	if u.unique || u.in.Replace {
-		return "", u.note(ctx, u.object.Key, "")
+		return "", u.note(ctx, u.object.Key, MultipartStarting)
 	}
 	for range maxAlternatives {
 		err := u.note(ctx, u.object.Key, "")
@@ -384,17 +384,13 @@ func (m *multipart) abortUnknown(ctx context.Context, why error) {
 		}
 		since = own.LastModified.Truncate(time.Second)
 	}
-	var open minio.ListMultipartUploadsResult
-	err := u.store.retry(ctx, u.at("list uploads", m.key), u.store.patience(), func(ctx context.Context, _ *watchdog, _ int) (err error) {
-		open, err = u.store.internal.ListMultipartUploads(ctx, u.bucket.name, m.key.String(), "", "", "", 100)
-		return err
-	})
+	open, err := u.bucket.openUploads(ctx, m.key)
 	if err != nil {
 		u.store.warn(ctx, "a multipart upload may have been left open", err)
 		return
 	}
-	for _, one := range open.Uploads {
-		if one.Key != m.key.String() || one.UploadID == m.id || one.Initiated.Before(since) {
+	for _, one := range open {
+		if one.UploadID == m.id || one.Initiated.Before(since) {
 			continue
 		}
 		if err := m.abortID(ctx, one.UploadID); err != nil {
