@@ -114,22 +114,35 @@ func (o ObjectOptions) Format(f fmt.State, _ rune) {
 // faults lists what the storage or this library would not take.
 func (o ObjectOptions) faults() []error {
 	var faults []error
-	fault := func(wrong bool, format string, args ...any) {
-		if wrong {
-			faults = append(faults, fmt.Errorf(format, args...))
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if size := o.PartSize; size != 0 && (size < minPartSize || size > maxPartSize) {
+		fault("Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", size)
+	}
+	if o.ParallelParts < 0 {
+		fault("Options.ParallelParts is %d", o.ParallelParts)
+	}
+	if len(o.Tags) > 10 {
+		fault("Options.Tags has %d tags: S3 keeps at most 10", len(o.Tags))
+	} else if len(o.Tags) > 0 {
+		if _, err := tags.NewTags(o.Tags, true); err != nil { // what it refuses, the client would drop in silence
+			fault("Options.Tags: %w", err)
 		}
 	}
-	fault(o.PartSize != 0 && (o.PartSize < minPartSize || o.PartSize > maxPartSize),
-		"Options.PartSize is %d bytes: it must lie between 5 MiB and 5 GiB", o.PartSize)
-	fault(o.ParallelParts < 0, "Options.ParallelParts is %d", o.ParallelParts)
-	fault(len(o.Tags) > 10, "Options.Tags has %d tags: S3 keeps at most 10", len(o.Tags))
-	if len(o.Tags) > 0 {
-		_, err := tags.NewTags(o.Tags, true) // what it refuses, the client would drop in silence
-		fault(err != nil && len(o.Tags) <= 10, "Options.Tags: %w", err)
+	return append(faults, metadataFaults(o.Metadata)...)
+}
+
+func metadataFaults(metadata map[string]string) []error {
+	if len(metadata) == 0 {
+		return nil
 	}
-	for _, name := range slices.Sorted(maps.Keys(o.Metadata)) {
-		fault(strings.HasPrefix(strings.ToLower(name), "filefield-"), "Options.Metadata %q: names starting with filefield- are the library's own", name)
-		fault(!metadataName(name), "Options.Metadata %q: a name consists of ASCII letters, digits, '-', '_' and '.'", name)
+	var faults []error
+	for _, name := range slices.Sorted(maps.Keys(metadata)) {
+		if strings.HasPrefix(strings.ToLower(name), "filefield-") {
+			faults = append(faults, fmt.Errorf("Options.Metadata %q: names starting with filefield- are the library's own", name))
+		}
+		if !metadataName(name) {
+			faults = append(faults, fmt.Errorf("Options.Metadata %q: a name consists of ASCII letters, digits, '-', '_' and '.'", name))
+		}
 	}
 	return faults
 }
@@ -160,8 +173,8 @@ const (
 // over returns o with every zero field taken from the field's declaration.
 // Metadata and tags are merged, o's entries winning.
 func (o ObjectOptions) over(declared ObjectOptions) ObjectOptions {
-	o.Metadata = merge(declared.Metadata, o.Metadata)
-	o.Tags = merge(declared.Tags, o.Tags)
+	o.Metadata = over(declared.Metadata, o.Metadata)
+	o.Tags = over(declared.Tags, o.Tags)
 	setDefault(&o.CacheControl, declared.CacheControl)
 	setDefault(&o.StorageClass, declared.StorageClass)
 	setDefault(&o.Retention, declared.Retention)
@@ -176,6 +189,17 @@ func (o ObjectOptions) over(declared ObjectOptions) ObjectOptions {
 		o.Progress = declared.Progress
 	}
 	return o
+}
+
+// over is merge for what is only read: it may return one of the two.
+func over(below, above map[string]string) map[string]string {
+	switch {
+	case len(above) == 0:
+		return below
+	case len(below) == 0:
+		return above
+	}
+	return merge(below, above)
 }
 
 func merge(below, above map[string]string) map[string]string {

@@ -122,9 +122,9 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 		return nil, err
 	}
 	path := string(sigv4.AppendPath(append(make([]byte, 0, len(at.path)+len(out.key.s)+32), at.path...), out.key.s))
-	u := &url.URL{Scheme: at.scheme, Host: at.host, Path: at.path + out.key.s, RawQuery: out.query}
-	if path != u.Path {
-		u.RawPath = path
+	u := &url.URL{Scheme: at.scheme, Host: at.host, Path: path, RawQuery: out.query}
+	if path[len(at.path):] != out.key.s { // it has something escaped
+		u.Path, u.RawPath = at.path+out.key.s, path
 	}
 	if out.body != nil && out.size > 0 {
 		ctx = expectBody(ctx)

@@ -80,24 +80,19 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		return Object{}, errTxnDone()
 	}
 	u.journal = JournalFrom(ctx)
-	var target Key // of a replacement that is kept beside it
-	keep := u.in.Options
+	var instead *replacement
 	if u.in.Replace {
-		u.in.Replace = false
-		u.alternative = func(taken Key) (Key, error) {
-			target = taken
-			u.unique = true
-			u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
-			return ParseKey(strings.TrimSuffix(taken.String(), taken.Base()) + "staged-" + rand.Text())
-		}
+		instead = u.replaceLater()
 	}
 	o, err := u.run(ctx)
 	if err != nil {
 		return Object{}, err
 	}
-	stored := o.Key
+	if instead != nil && instead.target.IsZero() {
+		instead = nil // its key was free
+	}
 	file := txn.took(&txnFile{
-		bucket: o.Bucket, key: stored, upload: u.id, staged: !target.IsZero(), journal: u.journal,
+		bucket: o.Bucket, key: o.Key, upload: u.id, staged: instead != nil, journal: u.journal,
 	})
 	undo := func(ctx context.Context) error {
 		if !file.end() {
@@ -108,25 +103,48 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		}
 		return u.journal.Gone(ctx, file.written())
 	}
-	if err := txn.OnRollback(undo); err != nil {
+	err = txn.OnRollback(undo)
+	if err == nil && instead != nil {
+		err = txn.OnCommit(instead.commit)
+	}
+	if err != nil {
 		u.bucket.tidy(ctx, err, u.remove) // the transaction ended meanwhile
 		return Object{}, err
 	}
-	if target.IsZero() {
-		return o, nil
+	if instead != nil {
+		o.Key, o.ETag, o.VersionID = instead.target, "", "" // the copy will have its own
 	}
-	err = txn.OnCommit(func(ctx context.Context) error {
-		if err := u.bucket.copy(ctx, stored, o.Size, u.bucket, target, keep); err != nil {
-			return err
-		}
-		return errors.Join(u.bucket.remove(ctx, stored), u.bucket.removeVariants(ctx, target))
-	})
-	if err != nil {
-		u.bucket.tidy(ctx, err, u.remove)
-		return Object{}, err
-	}
-	o.Key, o.ETag, o.VersionID = target, "", "" // the copy will have its own
 	return o, nil
+}
+
+// replacement is an upload that replaces an existing object when its transaction
+// commits.
+type replacement struct {
+	upload  *upload
+	target  Key           // that was taken; zero: it was free, and nothing is to be done
+	options ObjectOptions // of the object at target
+}
+
+// replaceLater has the upload stored beside what it replaces.
+func (u *upload) replaceLater() *replacement {
+	r := &replacement{upload: u, options: u.in.Options}
+	u.in.Replace = false
+	u.alternative = func(taken Key) (Key, error) {
+		r.target = taken
+		u.unique = true
+		u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
+		return ParseKey(strings.TrimSuffix(taken.String(), taken.Base()) + "staged-" + rand.Text())
+	}
+	return r
+}
+
+// commit puts it at its target.
+func (r *replacement) commit(ctx context.Context) error {
+	bucket, stored := r.upload.bucket, r.upload.object
+	if err := bucket.copy(ctx, stored.Key, stored.Size, bucket, r.target, r.options); err != nil {
+		return err
+	}
+	return errors.Join(bucket.remove(ctx, stored.Key), bucket.removeVariants(ctx, r.target))
 }
 
 // remove removes what this upload stored, but not what another has put in its

@@ -217,6 +217,15 @@ func (t *Txn) Pending() bool {
 	return t.ended == notEnded && len(t.commit)+len(t.rollback) > 0
 }
 
+// PendingCommit says whether the transaction is open and its commit has work to do,
+// for which there has to be a context: what was stored and replaces nothing stays
+// without any.
+func (t *Txn) PendingCommit() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ended == notEnded && len(t.commit) > 0
+}
+
 // SetRollbackOnly decides that the transaction, whenever and however it ends,
 // rolls back: for a failure that is answered later, by someone who does not know
 // of it. Commit then rolls back and returns ErrTxnDone.

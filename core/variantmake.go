@@ -72,6 +72,11 @@ func (f *Field) variantsOnCommit(ctx context.Context, o Object) error {
 		f.variantsDue(ctx, o)
 		return nil
 	}
+	return f.variantsAtEnd(txn, o)
+}
+
+// variantsAtEnd is variantsOnCommit under a transaction.
+func (f *Field) variantsAtEnd(txn *Txn, o Object) error {
 	file := txn.file(o.Bucket, o.Key)
 	dueIf := func(has func() bool) func(context.Context) error {
 		return func(ctx context.Context) error {

@@ -119,19 +119,33 @@ func (e *Exchange) Finish() {
 	e.commit()
 }
 
-func (e *Exchange) commit()   { e.end("commit", e.txn.Commit) }
-func (e *Exchange) rollback() { e.end("rollback", e.txn.Rollback) }
+func (e *Exchange) commit() {
+	if e.txn.PendingCommit() {
+		e.endLater("commit", e.txn.Commit)
+	} else {
+		e.end(e.ctx, "commit", e.txn.Commit)
+	}
+}
 
-// end ends the transaction, once. The request's own context may be over.
-func (e *Exchange) end(outcome string, end func(context.Context) error) {
+func (e *Exchange) rollback() {
+	if e.txn.Pending() {
+		e.endLater("rollback", e.txn.Rollback)
+	} else {
+		e.end(e.ctx, "rollback", e.txn.Rollback)
+	}
+}
+
+// endLater is end for what takes requests: the incoming one's context may be over.
+func (e *Exchange) endLater(outcome string, end func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
+	defer cancel()
+	e.end(ctx, outcome, end)
+}
+
+// end ends the transaction, once.
+func (e *Exchange) end(ctx context.Context, outcome string, end func(context.Context) error) {
 	if e.txn.Done() {
 		return
-	}
-	ctx := e.ctx
-	if e.txn.Pending() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(e.ctx), endTimeout)
-		defer cancel()
 	}
 	if err := end(ctx); err != nil && e.logger != nil {
 		e.logger.ErrorContext(ctx, "a file transaction did not end cleanly: objects may be left behind, or not replaced", "outcome", outcome, "error", err)
