@@ -129,7 +129,11 @@ func (x *index) upTo(key string) (n int64) {
 }
 
 // wanted yields the objects that pick chooses by their hash and that are still as
-// they were: it lists the groups that have any again, below at.
+// they were: it lists the groups that have any again, below at. One that is not in a
+// page of a group's size is looked for in a full one. MinIO lets each drive name few
+// more entries than a page has, remains of deleted objects included: where one drive
+// comes to its last, what only some drives have is left out of the page, and the
+// next begins behind it.
 func (x *index) wanted(ctx context.Context, list lister, at string, pick func(hash uint64) bool) iter.Seq2[core.Object, error] {
 	return func(yield func(core.Object, error) bool) {
 		for _, g := range x.groups {
@@ -139,27 +143,41 @@ func (x *index) wanted(ctx context.Context, list lister, at string, pick func(ha
 					chosen[h&^oldBit] = append(chosen[h&^oldBit], g.states[i])
 				}
 			}
-			if len(chosen) == 0 {
-				continue
-			}
-			for o, err := range list(ctx, core.WalkOptions{Prefix: at + g.prefix, After: join(at, g.after), Page: groupSize}) {
-				if err != nil {
-					yield(core.Object{}, err)
+			for _, page := range []int{groupSize, 0} {
+				if len(chosen) > 0 && !x.again(ctx, list, at, g, page, chosen, yield) {
 					return
-				}
-				key := strings.TrimPrefix(o.Key.String(), at)
-				if key > g.last {
-					break
-				}
-				if slices.Contains(chosen[x.hash(key)], x.state(o)) && !yield(o, nil) {
-					return
-				}
-				if key == g.last {
-					break // before another page is asked for
 				}
 			}
 		}
 	}
+}
+
+// again lists a group again, yields what is chosen of it and takes that out of
+// chosen. It says whether more is wanted.
+func (x *index) again(ctx context.Context, list lister, at string, g group, page int, chosen map[uint64][]uint32, yield func(core.Object, error) bool) bool {
+	for o, err := range list(ctx, core.WalkOptions{Prefix: at + g.prefix, After: join(at, g.after), Page: page}) {
+		if err != nil {
+			yield(core.Object{}, err)
+			return false
+		}
+		key := strings.TrimPrefix(o.Key.String(), at)
+		if key > g.last {
+			break
+		}
+		hash := x.hash(key)
+		if i := slices.Index(chosen[hash], x.state(o)); i >= 0 {
+			if chosen[hash] = slices.Delete(chosen[hash], i, i+1); len(chosen[hash]) == 0 {
+				delete(chosen, hash)
+			}
+			if !yield(o, nil) {
+				return false
+			}
+		}
+		if key == g.last {
+			break // before another page is asked for
+		}
+	}
+	return true
 }
 
 // join puts a key below a prefix; no key stays none.
