@@ -1,22 +1,43 @@
 package core
 
-import "runtime"
+import (
+	"runtime"
+	"slices"
+)
 
 // arena is where the chunks of a memory come from. On Linux they lie in pages of
 // their own, which the garbage collector does not count: it lets a heap grow to
-// twice of what is in use, and that would be every upload's buffer twice. Pages of which nothing was ever written take no memory at all.
+// twice of what is in use, and that would be every upload's buffer twice. Pages of
+// which nothing was ever written take no memory at all.
+//
+// The first few chunks lie in small pages, for small files touch little of each.
+// All others lie in huge ones, where the system has them: whoever copies through
+// hundreds of small pages spends a good part of the time on finding them.
 //
 // A mapping is undone when nothing can reach the arena any more, so whoever uses a
 // chunk holds on to its borrower, and through it to the memory and the arena. Its
 // methods are called with the memory's lock held. The zero value is empty.
 type arena struct {
-	clean    []*chunk // without pages: never used, or given back to the system
+	free     []*chunk          // lent last is lent next: it is in the processor's cache
+	clean    []*chunk          // without memory: never used, or given back to the system
+	of       map[*chunk]*block // of all chunks that are mapped
 	mappings *mappings
-	heap     map[*chunk]struct{} // those the system would not map
 }
 
-// mapping is how many chunks are mapped at once.
-const mapping = int(MiB / chunkSize)
+// block is pages that are given back to the system as a whole, if they can be: where
+// a part of a huge page is, what is left lies in small ones, and the memory comes
+// back when the system gets to it.
+type block struct {
+	pages []byte
+	lent  int // chunks of it
+	free  int // those of them that were lent before and can be lent again
+}
+
+const (
+	smallBlock = int(MiB)
+	hugePage   = 2 << 20 // as of x86-64, and of arm64 with pages of 4 KiB
+	mapping    = 4       // huge blocks that are mapped at once
+)
 
 // mappings are the arena's own, apart from it so that they can be undone after it.
 type mappings struct{ pages [][]byte }
@@ -27,43 +48,100 @@ func (m *mappings) undo() {
 	}
 }
 
-// get returns a chunk of any content.
+// get lends a chunk of any content.
 func (a *arena) get() *chunk {
-	if len(a.clean) == 0 {
-		pages, err := mapPages(mapping * chunkSize)
-		if err != nil {
-			return a.fromHeap()
+	if last := len(a.free) - 1; last >= 0 {
+		c := a.free[last]
+		a.free[last] = nil // one of the heap goes with the garbage
+		a.free = a.free[:last]
+		if b := a.of[c]; b != nil {
+			b.lent++
+			b.free--
 		}
-		if a.mappings == nil {
-			a.mappings = &mappings{}
-			runtime.AddCleanup(a, (*mappings).undo, a.mappings)
-		}
-		a.mappings.pages = append(a.mappings.pages, pages)
-		for ; len(pages) > 0; pages = pages[chunkSize:] {
-			a.clean = append(a.clean, (*chunk)(pages))
-		}
+		return c
+	}
+	if len(a.clean) == 0 && !a.grow() {
+		return new(chunk)
 	}
 	last := len(a.clean) - 1
 	c := a.clean[last]
 	a.clean = a.clean[:last]
+	a.of[c].lent++
 	return c
 }
 
-func (a *arena) fromHeap() *chunk {
-	if a.heap == nil {
-		a.heap = map[*chunk]struct{}{}
+// grow maps more chunks, and says whether the system did.
+func (a *arena) grow() bool {
+	if a.mappings == nil {
+		a.mappings, a.of = &mappings{}, map[*chunk]*block{}
+		runtime.AddCleanup(a, (*mappings).undo, a.mappings)
 	}
-	c := new(chunk)
-	a.heap[c] = struct{}{}
-	return c
+	size, blocks := hugePage, mapping
+	if len(a.of) == 0 {
+		size, blocks = smallBlock, 1
+	}
+	pages, usable, err := mapPages(blocks*size, size)
+	if err != nil {
+		return false
+	}
+	a.mappings.pages = append(a.mappings.pages, pages)
+	for p := range slices.Chunk(usable, size) {
+		b := &block{pages: p}
+		for p := range slices.Chunk(p, chunkSize) {
+			a.of[(*chunk)(p)] = b
+		}
+		a.cleaned(b)
+	}
+	return true
 }
 
-// put gives a chunk back to the system. Its content is gone.
-func (a *arena) put(c *chunk) {
-	if _, ok := a.heap[c]; ok {
-		delete(a.heap, c)
+// cleaned enters a block's chunks among those without memory.
+func (a *arena) cleaned(b *block) {
+	for at := len(b.pages) - chunkSize; at >= 0; at -= chunkSize { // the first is lent first
+		a.clean = append(a.clean, (*chunk)(b.pages[at:]))
+	}
+}
+
+// put takes chunks back.
+func (a *arena) put(chunks []*chunk) {
+	for _, c := range chunks {
+		if b := a.of[c]; b != nil {
+			b.lent--
+			b.free++
+		}
+	}
+	a.free = append(a.free, chunks...)
+}
+
+// trim gives the system the memory of all free chunks but some, those lent last. It
+// leaves a block's worth more, so that it is not asked each time. Their content is
+// gone.
+func (a *arena) trim(keep int) {
+	more := len(a.free) - keep
+	if more < hugePage/chunkSize {
 		return
 	}
-	releasePages(c[:])
-	a.clean = append(a.clean, c)
+	whole := map[*block]bool{} // these go first, as they are
+	for _, c := range a.free {
+		if b := a.of[c]; more > 0 && b != nil && b.lent == 0 && !whole[b] {
+			whole[b] = true
+			more -= b.free
+		}
+	}
+	goes := func(c *chunk) bool { return whole[a.of[c]] }
+	a.free, a.clean = slices.DeleteFunc(a.free, goes), slices.DeleteFunc(a.clean, goes)
+	for b := range whole {
+		releasePages(b.pages)
+		b.free = 0
+		a.cleaned(b)
+	}
+	more = max(0, more)
+	for _, c := range a.free[:more] {
+		if b := a.of[c]; b != nil {
+			releasePages(c[:])
+			b.free--
+			a.clean = append(a.clean, c)
+		}
+	}
+	a.free = slices.Delete(a.free, 0, more)
 }

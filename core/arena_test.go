@@ -1,14 +1,18 @@
 package core
 
 import (
+	"math/rand/v2"
 	"testing"
 	"unsafe"
 )
 
+// mapped says whether chunks of an arena are mapped here, in place of the heap's.
+func mapped(a *arena) bool { return len(a.of) > 0 }
+
 func TestChunksOfAnArenaAreWholeAndApart(t *testing.T) {
 	t.Parallel()
 	a := &arena{}
-	chunks := make([]*chunk, 2*mapping+1)
+	chunks := make([]*chunk, smallBlock/chunkSize+mapping*hugePage/chunkSize+1)
 	for i := range chunks {
 		chunks[i] = a.get()
 		for j := range chunks[i] {
@@ -22,35 +26,128 @@ func TestChunksOfAnArenaAreWholeAndApart(t *testing.T) {
 			}
 		}
 	}
-	if len(a.heap) == 0 && len(a.mappings.pages) != 3 {
+	if mapped(a) && len(a.mappings.pages) != 3 {
 		t.Errorf("%d mappings hold %d chunks, want 3", len(a.mappings.pages), len(chunks))
 	}
-}
-
-func TestAChunkGivenBackToTheSystemIsEmptyAndUsedAgain(t *testing.T) {
-	t.Parallel()
-	a := &arena{}
-	c := a.get()
-	c[0], c[chunkSize-1] = 'x', 'y'
-	a.put(c)
-	again := a.get()
-	if len(a.heap) == 0 && again != c {
-		t.Error("a new chunk was taken though one had come back")
-	}
-	if *again != (chunk{}) {
-		t.Error("the chunk has its old content: its pages were not given back")
+	for c, b := range a.of {
+		if len(b.pages) == hugePage && uintptr(unsafe.Pointer(unsafe.SliceData(b.pages)))%hugePage != 0 {
+			t.Fatalf("the block of %p does not begin where a huge page can", c)
+		}
 	}
 }
 
-func TestChunksComeFromTheHeapWhereNoneCanBeMapped(t *testing.T) {
+func TestABlockGivenBackToTheSystemIsEmptyAndUsedAgain(t *testing.T) {
 	t.Parallel()
 	a := &arena{}
-	c, other := a.fromHeap(), a.fromHeap()
-	a.put(c)
-	if len(a.clean) != 0 || len(a.heap) != 1 {
-		t.Errorf("it keeps %d chunks and knows %d of the heap, want none and 1: a heap's chunk goes with the garbage", len(a.clean), len(a.heap))
+	chunks := getAll(a, smallBlock/chunkSize+mapping*hugePage/chunkSize)
+	for _, c := range chunks {
+		c[0], c[chunkSize-1] = 'x', 'y'
 	}
-	a.put(other)
+	a.put(chunks)
+	a.trim(0)
+	if len(a.free) > 0 {
+		t.Errorf("%d chunks are still to be lent as they are", len(a.free))
+	}
+	was := map[*chunk]bool{}
+	for _, c := range chunks {
+		was[c] = true
+	}
+	for _, again := range getAll(a, len(chunks)) {
+		if mapped(a) && !was[again] {
+			t.Error("a new chunk was taken though one had come back")
+		}
+		if *again != (chunk{}) {
+			t.Fatal("the chunk has its old content: its pages were not given back")
+		}
+	}
+}
+
+func TestOfAnArenasBlocksThoseThatAreFreeGoFirst(t *testing.T) {
+	t.Parallel()
+	a := &arena{}
+	perBlock := hugePage / chunkSize
+	first := getAll(a, smallBlock/chunkSize)
+	huge := getAll(a, mapping*perBlock)
+	if !mapped(a) {
+		a.put(append(first, huge...))
+		a.trim(perBlock)
+		if len(a.free) != perBlock {
+			t.Errorf("%d chunks of the heap are kept, want %d", len(a.free), perBlock)
+		}
+		return
+	}
+	held := huge[perBlock] // of the second
+	a.put(huge[:perBlock])
+	a.put(huge[perBlock+1:])
+	a.trim(2 * perBlock)
+	if a.of[huge[0]].free != 0 || a.of[held].free != perBlock-1 {
+		t.Errorf("the block used first keeps %d chunks and the one of which a chunk is lent %d; want 0 and %d", a.of[huge[0]].free, a.of[held].free, perBlock-1)
+	}
+	a.trim(0) // now of that one, too
+	if len(a.free) != 0 || a.of[held].lent != 1 {
+		t.Errorf("%d chunks are free, and %d of the block lent; want 0 and 1", len(a.free), a.of[held].lent)
+	}
+	a.put(append(first, held))
+}
+
+// TestAnArenaCountsWhatItHas has chunks come and go at random.
+func TestAnArenaCountsWhatItHas(t *testing.T) {
+	t.Parallel()
+	a := &arena{}
+	chance := rand.New(rand.NewPCG(1, 2))
+	var lent []*chunk
+	for range 3000 {
+		if chance.IntN(2) == 0 {
+			for _, c := range getAll(a, chance.IntN(100)) {
+				c[0] = 1
+				lent = append(lent, c)
+			}
+		} else {
+			chance.Shuffle(len(lent), func(i, j int) { lent[i], lent[j] = lent[j], lent[i] })
+			n := chance.IntN(len(lent) + 1)
+			a.put(lent[n:])
+			lent = lent[:n]
+			a.trim(chance.IntN(500))
+		}
+		wantCounts(t, a, lent)
+	}
+}
+
+func wantCounts(t *testing.T, a *arena, lent []*chunk) {
+	t.Helper()
+	where := map[*chunk]string{}
+	for name, list := range map[string][]*chunk{"lent": lent, "free": a.free, "clean": a.clean} {
+		for _, c := range list {
+			if where[c] != "" {
+				t.Fatalf("a chunk is %s and %s", where[c], name)
+			}
+			where[c] = name
+		}
+	}
+	lents, frees := map[*block]int{}, map[*block]int{}
+	for c, b := range a.of {
+		switch where[c] {
+		case "lent":
+			lents[b]++
+		case "free":
+			frees[b]++
+		case "":
+			t.Fatal("a chunk is lost")
+		}
+	}
+	for _, b := range a.of {
+		if b.lent != lents[b] || b.free != frees[b] {
+			t.Fatalf("a block counts %d lent and %d free, and has %d and %d", b.lent, b.free, lents[b], frees[b])
+		}
+	}
+}
+
+func getAll(a *arena, n int) []*chunk {
+	chunks := make([]*chunk, n)
+	for i := range chunks {
+		chunks[i] = a.get()
+	}
+	return chunks
 }
 
 func TestAMemoryGivesBackWhatABurstTook(t *testing.T) {
@@ -60,13 +157,11 @@ func TestAMemoryGivesBackWhatABurstTook(t *testing.T) {
 	part := take(t, many, 3*keepFree)
 	kept := take(t, one, 1)
 	many.drop(part)
-	if want := keepFree + 1; len(m.free) != want {
-		t.Errorf("%d chunks are kept for the next, want %d: those kept while idle, and as many as are lent", len(m.free), want)
+	if n, most := len(m.arena.free), keepFree+1; n > most || n < most-hugePage/chunkSize {
+		t.Errorf("%d chunks are kept for the next, want %d and less than a block fewer: those kept while idle, and as many as are lent", n, most)
 	}
-	for i, c := range m.free {
-		if want := part[len(part)-len(m.free)+i]; c != want {
-			t.Fatal("a chunk used long ago is kept in place of one used last")
-		}
+	if last := m.arena.free[len(m.arena.free)-1]; last != part[len(part)-1] {
+		t.Error("the chunk used last is not lent next")
 	}
 	one.drop(kept)
 	wantIdle(t, m)
@@ -96,9 +191,9 @@ func TestUploadsKeepTheirChunksFromOneToTheNext(t *testing.T) {
 			}
 		}
 	}
-	// Each has its full part and the next one, and nothing else is made.
-	if want := 2 * uploads * partChunks; len(seen) > want && m.arena.heap == nil {
-		t.Errorf("ten rounds used %d chunks in all, want %d of them again and again", len(seen), want)
+	// Each has its full part and the next one, and little else is made.
+	if want := 2*uploads*partChunks + hugePage/chunkSize; len(seen) > want && mapped(m.arena) {
+		t.Errorf("ten rounds used %d chunks in all, want at most %d of them again and again", len(seen), want)
 	}
 	wantIdle(t, m)
 }

@@ -6,7 +6,7 @@ import "errors"
 
 // mapPages maps nothing: chunks come from the heap, and go with the garbage. With
 // the race detector that is so because it watches no other memory.
-func mapPages(int) ([]byte, error) { return nil, errors.ErrUnsupported }
+func mapPages(int, int) (pages, usable []byte, err error) { return nil, nil, errors.ErrUnsupported }
 
 func releasePages([]byte) {}
 

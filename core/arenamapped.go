@@ -2,11 +2,25 @@
 
 package core
 
-import "syscall"
+import (
+	"syscall"
+	"unsafe"
+)
 
-// mapPages returns size bytes of pages that take memory once they are written to.
-func mapPages(size int) ([]byte, error) {
-	return syscall.Mmap(-1, 0, size, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+// mapPages maps pages of which size bytes are usable, in blocks that begin where a
+// huge page can. Huge ones are asked for where a block has their size. They take
+// memory once they are written to.
+func mapPages(size, block int) (pages, usable []byte, err error) {
+	pages, err = syscall.Mmap(-1, 0, size+block, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return nil, nil, err
+	}
+	before := -int(uintptr(unsafe.Pointer(unsafe.SliceData(pages)))) & (block - 1) //nolint:gosec // the address is only looked at
+	usable = pages[before : before+size : before+size]
+	if block == hugePage {
+		_ = syscall.Madvise(usable, syscall.MADV_HUGEPAGE) // a kernel without them refuses
+	}
+	return pages, usable, nil
 }
 
 // releasePages gives the system the memory of b, which are whole pages, and keeps

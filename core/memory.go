@@ -42,7 +42,6 @@ type memory struct {
 
 	mu        sync.Mutex
 	arena     *arena
-	free      []*chunk // used last is used next: it is in the processor's cache
 	lent      int
 	firsts    int // of the lent ones, uploads' first chunks
 	sending   int // parts on their way, of several chunks: these will come back
@@ -275,12 +274,6 @@ func (m *memory) lend(b *borrower) *chunk {
 		b.started, b.first = true, true
 		m.firsts++
 	}
-	if n := len(m.free); n > 0 {
-		c := m.free[n-1]
-		m.free[n-1] = nil
-		m.free = m.free[:n-1]
-		return c
-	}
 	if m.arena == nil {
 		m.arena = &arena{}
 	}
@@ -296,13 +289,8 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 		b.first = false
 		m.firsts--
 	}
-	m.free = append(m.free, chunks...)
-	if more := len(m.free) - m.lent - keepFree; more > 0 {
-		for _, c := range m.free[:more] {
-			m.arena.put(c)
-		}
-		m.free = slices.Delete(m.free, 0, more)
-	}
+	m.arena.put(chunks)
+	m.arena.trim(m.lent + keepFree)
 }
 
 // settle grants what can be granted. Called with the lock held.
