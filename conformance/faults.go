@@ -123,6 +123,33 @@ func clients(t *testing.T, s *suite) {
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
+	t.Run("U11 one that withholds what is behind its form", func(t *testing.T) {
+		t.Parallel()
+		a := s.app(t, options{http: idle})
+		conn := a.dial(t)
+		text := oneFile()
+		if _, err := io.WriteString(conn, a.head(formType, fmt.Sprint(len(text)+10), nil)+text); err != nil {
+			t.Fatal(err)
+		}
+		answerOn(t, conn).want(t, http.StatusCreated, 0) // its file is whole
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the connection stays: %v", err)
+		}
+		a.settles(t, 1)
+	})
+	t.Run("U11 one that withholds the rest of what is refused", func(t *testing.T) {
+		t.Parallel()
+		a := s.app(t, options{http: idle})
+		conn := a.dial(t)
+		if _, err := io.WriteString(conn, a.head("video/mp4", "1000", nil)); err != nil {
+			t.Fatal(err)
+		}
+		answerOn(t, conn).want(t, http.StatusUnsupportedMediaType, core.ErrType)
+		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the connection stays: %v", err)
+		}
+		a.settles(t, 0)
+	})
 	t.Run("U12 one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
 }
 

@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -33,13 +34,21 @@ type patientBody struct {
 	mu    sync.Mutex
 	ended bool // nothing is read any more: the deadline is not ours to set
 	slow  bool // it was interrupted
+	late  bool // the time for a read was over
+	whole bool // its end has been seen
 }
 
 // body bounds the request's body.
 func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
+	return bounded(w, r, limit, rc.limits)
+}
+
+// bounded bounds a request's body to so many bytes, and to the limits' times. Who has
+// read what it wants calls done.
+func bounded(w http.ResponseWriter, r *http.Request, size int64, l Limits) *patientBody {
 	return &patientBody{
-		body: http.MaxBytesReader(innermost(w), r.Body, limit),
-		conn: deadlinesOf(w), idle: rc.limits.Idle, total: rc.limits.Total,
+		body: http.MaxBytesReader(innermost(w), r.Body, size),
+		conn: deadlinesOf(w), idle: l.Idle, total: l.Total, whole: withoutBody(r),
 	}
 }
 
@@ -92,7 +101,9 @@ func under(w http.ResponseWriter) http.ResponseWriter {
 func (b *patientBody) Read(p []byte) (int, error) {
 	patience, bounded := b.patience()
 	if !bounded || b.conn == nil {
-		return b.body.Read(p)
+		n, err := b.body.Read(p)
+		b.whole = b.whole || err == io.EOF
+		return n, err
 	}
 	start := time.Now()
 	if !b.allow(start.Add(patience)) {
@@ -106,9 +117,30 @@ func (b *patientBody) Read(p []byte) (int, error) {
 		b.waited, b.got = 0, 0
 	}
 	if err != nil {
-		b.done()
+		b.end(err)
 	}
 	return n, err
+}
+
+// end notes how the reading ended.
+func (b *patientBody) end(err error) {
+	b.mu.Lock()
+	b.whole = err == io.EOF
+	b.late = errors.Is(err, os.ErrDeadlineExceeded)
+	b.mu.Unlock()
+	b.done()
+}
+
+// mostBehind is how much net/http reads of what a handler has left of a body, before
+// it answers or after; it closes the connection where there is more.
+const mostBehind = 256 * core.KiB
+
+// drain reads what stands behind the end of a form: nothing, most often, but the end
+// of the body. net/http would read it too, but with as much time as it takes.
+func (b *patientBody) drain() {
+	if !b.whole {
+		_, _ = io.CopyN(io.Discard, b, mostBehind) // the form is whole, whatever comes of this
+	}
 }
 
 // allow gives the next read until then, unless the body was interrupted.
@@ -154,13 +186,26 @@ func (b *patientBody) Close() error {
 	return b.body.Close()
 }
 
-// done lifts the deadline. Left in place, it would end the request's context
-// while the handler works.
+// done lifts the deadline of a body that is read to its end. Left in place, it would
+// end the request's context while the handler works. What is left of any other body
+// net/http reads by itself, and has no longer for it than Limits.Idle, or no more time
+// at all where the client has had its time.
 func (b *patientBody) done() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
-	if b.bounded() && b.conn != nil {
-		_ = b.conn.SetReadDeadline(time.Time{})
+	if !b.bounded() || b.conn == nil {
+		return
 	}
+	var until time.Time
+	switch {
+	case b.whole:
+	case b.slow || b.late:
+		until = time.Now()
+	case b.idle > 0:
+		until = time.Now().Add(b.idle)
+	default:
+		until = time.Now().Add(b.total)
+	}
+	_ = b.conn.SetReadDeadline(until)
 }

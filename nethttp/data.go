@@ -44,10 +44,11 @@ func isText(mediaType string) bool {
 // wherever it stands, in XML, YAML and TOML every word. In binary formats tokens
 // stay as they are, and a file field refuses those that need claiming.
 func (rc *Receiver) data(w http.ResponseWriter, r *http.Request, mediaType string) error {
+	body := rc.body(w, r, rc.limits.Text)
 	if r.ContentLength > rc.limits.Text {
+		body.done()
 		return tooLarge("the request is larger than", rc.limits.Text)
 	}
-	body := rc.body(w, r, rc.limits.Text)
 	if len(rc.fields) == 0 {
 		r.Body = body
 		return nil

@@ -116,20 +116,20 @@ func (rc *Receiver) Receive(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
-	if rc.fault != nil {
-		return rc.fault
-	}
-	for _, store := range rc.stores {
-		if err := store.Ready(); err != nil {
-			return err
-		}
-	}
 	if r.Body == nil {
 		r.Body = http.NoBody
 	}
+	if rc.fault != nil {
+		return rc.unread(w, r, rc.fault)
+	}
+	for _, store := range rc.stores {
+		if err := store.Ready(); err != nil {
+			return rc.unread(w, r, err)
+		}
+	}
 	kinds := r.Header["Content-Type"]
 	if len(kinds) > 1 { // whoever else reads the request may go by the other
-		return &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the request has two Content-Type headers"}
+		return rc.unread(w, r, &core.Error{Kind: core.ErrMalformed, Op: "read request", Detail: "the request has two Content-Type headers"})
 	}
 	var mediaType string
 	if len(kinds) == 1 {
@@ -150,9 +150,16 @@ func (rc *Receiver) receive(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	if !isData(mediaType) { // Gin's binder would take it for an empty form
-		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"}
+		return rc.unread(w, r, &core.Error{Kind: core.ErrType, Op: "read request", Detail: "the body is neither a form nor JSON"})
 	}
 	return rc.data(w, r, mediaType)
+}
+
+// unread refuses a request whose body nobody has looked at, and bounds the time for
+// which it may come.
+func (rc *Receiver) unread(w http.ResponseWriter, r *http.Request, err error) error {
+	rc.body(w, r, 0).done()
+	return err
 }
 
 // withoutBody says that a request has none, whatever middleware has put around it.
@@ -160,11 +167,14 @@ func withoutBody(r *http.Request) bool { return r.Body == http.NoBody || r.Conte
 
 // multipart streams a multipart form.
 func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
-	if r.ContentLength > rc.limits.Request {
-		return tooLarge("the request is larger than", rc.limits.Request)
-	}
-	if r.MultipartForm != nil {
+	large := r.ContentLength > rc.limits.Request
+	if r.MultipartForm != nil && !large {
 		return rc.adopt(r)
+	}
+	body := rc.body(w, r, rc.limits.Request)
+	defer body.done()
+	if large {
+		return tooLarge("the request is larger than", rc.limits.Request)
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &core.Error{Kind: core.ErrType, Op: "read request", Detail: "a form must not be compressed as a whole"}
@@ -175,24 +185,25 @@ func (rc *Receiver) multipart(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return err
 	}
-	body := rc.body(w, r, rc.limits.Request)
-	defer body.done()
 	form := rc.parser.Read(body, boundary)
 	defer form.Close()
 	in := rc.newIntake(r)
 	in.body = body
 	// Who asks for a value meanwhile (BeforeFile: r.FormValue) must not read the body.
 	r.MultipartForm, r.PostForm, r.Form = readerMark(), in.values, in.values
-	return in.end(in.takeAll(form))
+	if err = in.takeAll(form); err == nil {
+		body.drain()
+	}
+	return in.end(err)
 }
 
 // urlencoded reads a form that can bring tokens but no files.
 func (rc *Receiver) urlencoded(w http.ResponseWriter, r *http.Request) error {
+	body := rc.body(w, r, rc.limits.Text)
+	defer body.done()
 	if r.ContentLength > rc.limits.Text {
 		return tooLarge("the form's text is larger than", rc.limits.Text)
 	}
-	body := rc.body(w, r, rc.limits.Text)
-	defer body.done()
 	raw, err := io.ReadAll(body)
 	if err != nil {
 		return errBody(r, err)
