@@ -67,10 +67,11 @@ const (
 )
 
 // arm limits what may pass until the next part's content: a header of size bytes, and
-// the boundary line before it.
+// the boundary line before it, with the line break that belongs to that, and the empty
+// line behind.
 func (g *gate) arm(size int64) {
 	g.bytes = size + int64(len(g.delimiter.dash)+len("\n\r\r\n\r\n"))
-	g.lines = maxHeaderLines + 2
+	g.lines = maxHeaderLines + 3
 }
 
 // enter says that a part's content comes next.

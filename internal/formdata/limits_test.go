@@ -109,11 +109,48 @@ func TestHeaderLinesAreLimited(t *testing.T) {
 		for i := range lines - 1 {
 			fmt.Fprintf(&b, "X-%d: 1\r\n", i)
 		}
-		body := crlf("--B", b.String()+fieldA, "", "1", "--B--", "")
-		if _, err := readForm(strings.NewReader(body), Limits{}); !errors.Is(err, want) {
-			t.Errorf("%d lines: got %v, want %v", lines, err, want)
+		one := crlf("--B", b.String()+fieldA, "", "1", "")
+		for part, body := range []string{one, crlf("--B", fieldA, "", "1", "") + one} {
+			if _, err := readForm(strings.NewReader(body+"--B--\r\n"), Limits{}); !errors.Is(err, want) {
+				t.Errorf("%d lines in part %d: got %v, want %v", lines, part+1, err, want)
+			}
 		}
 	}
+}
+
+// TestANameDoesNotKeepItsHeader has names that would keep 16 MiB of headers alive.
+func TestANameDoesNotKeepItsHeader(t *testing.T) {
+	pad := strings.Repeat("p", 15<<10)
+	var b strings.Builder
+	for i := range 1000 {
+		b.WriteString(crlf("--B", fmt.Sprintf(`Content-Disposition: form-data; name="a%d"; x="%s"`, i, pad), "", "1", ""))
+	}
+	b.WriteString("--B--\r\n")
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	form := NewParser(Limits{}).Read(strings.NewReader(b.String()), "B")
+	var names []string
+	for {
+		p, err := form.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, p.Name)
+	}
+	form.Close()
+	if after := heap(); after > before && after-before > 2<<20 {
+		t.Errorf("%d names keep %d KiB", len(names), (after-before)>>10)
+	}
+	runtime.KeepAlive(names)
+	runtime.KeepAlive(&b)
 }
 
 func TestLimitsBeyondTheLargestAreTheLargest(t *testing.T) {

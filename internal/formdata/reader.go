@@ -243,8 +243,15 @@ func (r *Reader) part(header textproto.MIMEHeader) (*Part, error) {
 		return nil, r.refuse("has a Content-Disposition that is not accepted: "+err.Error(), nil)
 	}
 	p.Name, p.FileName, p.IsFile = d.name, d.fileName, d.isFile
+	if len(dispositions[0]) > longDisposition {
+		p.Name, p.FileName = strings.Clone(d.name), strings.Clone(d.fileName)
+	}
 	return p, nil
 }
+
+// longDisposition is the length from which on a part's names must not hold on to the
+// header that they were cut from: they stay for the whole request.
+const longDisposition = 512
 
 // checkHeader refuses headers that are too large or would be read differently
 // by another parser.
