@@ -123,6 +123,13 @@ func clients(t *testing.T, s *suite) {
 		res.want(t, http.StatusRequestTimeout, core.ErrSlow)
 		a.settles(t, 0)
 	})
+	withhold(t, s, idle)
+	t.Run("U12 one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
+}
+
+// withhold keeps the last bytes of a request, and has it answered all the same, and the
+// connection ended.
+func withhold(t *testing.T, s *suite, idle nethttp.Config) {
 	t.Run("U11 one that withholds what is behind its form", func(t *testing.T) {
 		t.Parallel()
 		a := s.app(t, options{http: idle})
@@ -150,7 +157,6 @@ func clients(t *testing.T, s *suite) {
 		}
 		a.settles(t, 0)
 	})
-	t.Run("U12 one that goes while its row is stored", func(t *testing.T) { t.Parallel(); gone(t, s) })
 }
 
 // drips sends half a file, and then a chunk every 20 ms, until the app answers
