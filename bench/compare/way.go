@@ -37,6 +37,7 @@ var ways = []way{
 	{Name: "filefield, net/http", program: "uploadserver/nethttp", kind: ours},
 	{Name: "filefield, Echo", program: "uploadserver/echo", kind: ours},
 	{Name: "filefield, Gin", program: "uploadserver/gin", kind: ours},
+	{Name: "filefield, Gin without its binder", program: "uploadserver/ginbind", kind: ours},
 	{Name: "Gin FormFile + PutObject", program: "peers/miniogo", mode: "gin"},
 	{Name: "Echo FormFile + PutObject", program: "peers/miniogo", mode: "echo"},
 	{Name: "net/http FormFile + PutObject", program: "peers/miniogo", mode: "nethttp"},
