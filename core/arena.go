@@ -21,6 +21,7 @@ type arena struct {
 	free     []*chunk          // lent last is lent next: it is in the processor's cache
 	clean    []*chunk          // without memory: never used, or given back to the system
 	of       map[*chunk]*block // of all chunks that are mapped
+	whole    int               // blocks that could be given back
 	mappings *mappings
 }
 
@@ -32,6 +33,9 @@ type block struct {
 	lent  int // chunks of it
 	free  int // those of them that were lent before and can be lent again
 }
+
+// isWhole says that a block has memory and nothing of it is lent.
+func (b *block) isWhole() bool { return b.lent == 0 && b.free > 0 }
 
 const (
 	smallBlock = int(MiB)
@@ -54,10 +58,7 @@ func (a *arena) get() *chunk {
 		c := a.free[last]
 		a.free[last] = nil // one of the heap goes with the garbage
 		a.free = a.free[:last]
-		if b := a.of[c]; b != nil {
-			b.lent++
-			b.free--
-		}
+		a.lend(c, 1)
 		return c
 	}
 	if len(a.clean) == 0 && !a.grow() {
@@ -66,8 +67,21 @@ func (a *arena) get() *chunk {
 	last := len(a.clean) - 1
 	c := a.clean[last]
 	a.clean = a.clean[:last]
-	a.of[c].lent++
+	a.lend(c, 0)
 	return c
+}
+
+// lend counts a chunk as lent, which was free or else clean.
+func (a *arena) lend(c *chunk, free int) {
+	b := a.of[c]
+	if b == nil {
+		return
+	}
+	if b.isWhole() {
+		a.whole--
+	}
+	b.lent++
+	b.free -= free
 }
 
 // grow maps more chunks, and says whether the system did.
@@ -108,40 +122,50 @@ func (a *arena) put(chunks []*chunk) {
 		if b := a.of[c]; b != nil {
 			b.lent--
 			b.free++
+			if b.isWhole() {
+				a.whole++
+			}
 		}
 	}
 	a.free = append(a.free, chunks...)
 }
 
-// trim gives the system the memory of all free chunks but some, those lent last. It
-// leaves a block's worth more, so that it is not asked each time. Their content is
-// gone.
-func (a *arena) trim(keep int) {
-	more := len(a.free) - keep
-	if more < hugePage/chunkSize {
-		return
+// trim gives the system the memory of free chunks, those first that were lent longest
+// ago: of whole blocks until about keep chunks are left, and of single ones, which
+// takes a huge page apart, what is above most. Their content is gone.
+func (a *arena) trim(keep, most int) {
+	if more := len(a.free) - keep; a.whole > 0 && more >= hugePage/chunkSize {
+		a.trimBlocks(more)
 	}
-	whole := map[*block]bool{} // these go first, as they are
-	for _, c := range a.free {
-		if b := a.of[c]; more > 0 && b != nil && b.lent == 0 && !whole[b] {
-			whole[b] = true
-			more -= b.free
-		}
-	}
-	goes := func(c *chunk) bool { return whole[a.of[c]] }
-	a.free, a.clean = slices.DeleteFunc(a.free, goes), slices.DeleteFunc(a.clean, goes)
-	for b := range whole {
-		releasePages(b.pages)
-		b.free = 0
-		a.cleaned(b)
-	}
-	more = max(0, more)
+	more := max(0, len(a.free)-most)
 	for _, c := range a.free[:more] {
 		if b := a.of[c]; b != nil {
-			releasePages(c[:])
+			if b.isWhole() && b.free == 1 {
+				a.whole--
+			}
 			b.free--
+			releasePages(c[:])
 			a.clean = append(a.clean, c)
 		}
 	}
 	a.free = slices.Delete(a.free, 0, more)
+}
+
+// trimBlocks gives blocks back that have so many free chunks.
+func (a *arena) trimBlocks(more int) {
+	going := map[*block]bool{}
+	for _, c := range a.free {
+		if b := a.of[c]; more > 0 && b != nil && b.isWhole() && !going[b] {
+			going[b] = true
+			more -= b.free
+		}
+	}
+	goes := func(c *chunk) bool { return going[a.of[c]] }
+	a.free, a.clean = slices.DeleteFunc(a.free, goes), slices.DeleteFunc(a.clean, goes)
+	for b := range going {
+		releasePages(b.pages)
+		b.free = 0
+		a.cleaned(b)
+	}
+	a.whole -= len(going)
 }

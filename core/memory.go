@@ -13,7 +13,8 @@ const chunkSize = 64 << 10
 
 type chunk [chunkSize]byte
 
-// keepFree bounds the chunks kept for reuse while nobody needs them. While uploads
+// keepFree bounds the chunks kept for reuse while nobody needs them, as far as whole
+// blocks of pages can be given back, and twice of it does in any case. While uploads
 // have chunks, as many more are kept.
 const keepFree = int(16 * MiB / chunkSize)
 
@@ -290,7 +291,7 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 		m.firsts--
 	}
 	m.arena.put(chunks)
-	m.arena.trim(m.lent + keepFree)
+	m.arena.trim(m.lent+keepFree, m.lent+2*keepFree)
 }
 
 // settle grants what can be granted. Called with the lock held.
