@@ -134,7 +134,7 @@ func withhold(t *testing.T, s *suite, idle nethttp.Config) {
 		t.Parallel()
 		a := s.app(t, options{http: idle})
 		conn := a.dial(t)
-		text := oneFile()
+		text := oneFile() + "\r\n"
 		if _, err := io.WriteString(conn, a.head(formType, fmt.Sprint(len(text)+10), nil)+text); err != nil {
 			t.Fatal(err)
 		}

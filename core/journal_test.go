@@ -202,7 +202,8 @@ func TestRemoveWrittenGivesBackWhatWasStartedWithoutItsIDBeingNoted(t *testing.T
 			store, bucket := openStore(t)
 			key := mustKey(t, "a.bin")
 			if tt.holder != "" {
-				options := minio.PutObjectOptions{UserMetadata: map[string]string{"filefield-upload": tt.holder}}
+				// Signed in chunks, nothing has one that the embedded engine does not read.
+				options := minio.PutObjectOptions{UserMetadata: map[string]string{"filefield-upload": tt.holder}, DisableContentSha256: true}
 				if _, err := client.Client.PutObject(t.Context(), bucket, key.String(), strings.NewReader(""), 0, options); err != nil {
 					t.Fatal(err)
 				}

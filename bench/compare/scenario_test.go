@@ -91,7 +91,7 @@ func TestEveryClientSendsAsMuch(t *testing.T) {
 
 func TestWaysAreChosenByName(t *testing.T) {
 	t.Parallel()
-	for only, want := range map[string]int{"": len(ways), "filefield": 3, "FILEFIELD|limit": 4, "^tusd$": 1} {
+	for only, want := range map[string]int{"": len(ways), "filefield": 4, "FILEFIELD|limit": 5, "^tusd$": 1} {
 		if chosen, err := chooseWays(only); err != nil || len(chosen) != want {
 			t.Errorf("chooseWays(%q) = %d ways, %v; want %d", only, len(chosen), err, want)
 		}
