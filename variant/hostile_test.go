@@ -222,7 +222,7 @@ func TestWhoWaitsTooLongIsToldSo(t *testing.T) {
 	t.Parallel()
 	store, bucket := openStore(t, direct)
 	codec := &countingCodec{wait: make(chan struct{}), entered: make(chan struct{}, 10)}
-	maker := variant.New(variant.Config{Codec: codec, Parallel: 1, Timeout: 300 * time.Millisecond})
+	maker := variant.New(variant.Config{Codec: codec, Parallel: 1, Timeout: 2 * time.Second})
 	field := photos(t, store, bucket, maker, core.Variant{Name: "thumb", Width: 10})
 	first, second := save(t, field, asPNG(t, mosaic(50, 50))), save(t, field, asPNG(t, mosaic(51, 50)))
 	done := make(chan error, 1)
@@ -236,9 +236,13 @@ func TestWhoWaitsTooLongIsToldSo(t *testing.T) {
 		t.Errorf("who took too long gets %v, want unavailable", err)
 	}
 	codec.wait = nil
-	if err := field.MakeVariants(t.Context(), first, "thumb"); err != nil {
-		t.Errorf("it is not tried again: %v", err)
+	var err error
+	for range 10 { // a busy machine may take too long itself
+		if err = field.MakeVariants(t.Context(), first, "thumb"); err == nil {
+			return
+		}
 	}
+	t.Errorf("it is not tried again: %v", err)
 }
 
 // errCanceledByTest is why a test's context ended.
