@@ -58,7 +58,7 @@ func (a *arena) get() *chunk {
 		c := a.free[last]
 		a.free[last] = nil // one of the heap goes with the garbage
 		a.free = a.free[:last]
-		a.lend(c, 1)
+		a.count(a.of[c], 1, -1)
 		return c
 	}
 	if len(a.clean) == 0 && !a.grow() {
@@ -67,21 +67,24 @@ func (a *arena) get() *chunk {
 	last := len(a.clean) - 1
 	c := a.clean[last]
 	a.clean = a.clean[:last]
-	a.lend(c, 0)
+	a.count(a.of[c], 1, 0)
 	return c
 }
 
-// lend counts a chunk as lent, which was free or else clean.
-func (a *arena) lend(c *chunk, free int) {
-	b := a.of[c]
+// count notes that of a block, nil for a chunk of the heap, so many chunks more are
+// lent, and free.
+func (a *arena) count(b *block, lent, free int) {
 	if b == nil {
 		return
 	}
 	if b.isWhole() {
 		a.whole--
 	}
-	b.lent++
-	b.free -= free
+	b.lent += lent
+	b.free += free
+	if b.isWhole() {
+		a.whole++
+	}
 }
 
 // grow maps more chunks, and says whether the system did.
@@ -119,13 +122,7 @@ func (a *arena) cleaned(b *block) {
 // put takes chunks back.
 func (a *arena) put(chunks []*chunk) {
 	for _, c := range chunks {
-		if b := a.of[c]; b != nil {
-			b.lent--
-			b.free++
-			if b.isWhole() {
-				a.whole++
-			}
-		}
+		a.count(a.of[c], -1, 1)
 	}
 	a.free = append(a.free, chunks...)
 }
@@ -140,10 +137,7 @@ func (a *arena) trim(keep, most int) {
 	more := max(0, len(a.free)-most)
 	for _, c := range a.free[:more] {
 		if b := a.of[c]; b != nil {
-			if b.isWhole() && b.free == 1 {
-				a.whole--
-			}
-			b.free--
+			a.count(b, 0, -1)
 			releasePages(c[:])
 			a.clean = append(a.clean, c)
 		}
@@ -164,8 +158,7 @@ func (a *arena) trimBlocks(more int) {
 	a.free, a.clean = slices.DeleteFunc(a.free, goes), slices.DeleteFunc(a.clean, goes)
 	for b := range going {
 		releasePages(b.pages)
-		b.free = 0
+		a.count(b, 0, -b.free)
 		a.cleaned(b)
 	}
-	a.whole -= len(going)
 }
