@@ -40,12 +40,12 @@ type patientBody struct {
 
 // body bounds the request's body.
 func (rc *Receiver) body(w http.ResponseWriter, r *http.Request, limit int64) *patientBody {
-	return bounded(w, r, limit, rc.limits)
+	return patient(w, r, limit, rc.limits)
 }
 
-// bounded bounds a request's body to so many bytes, and to the limits' times. Who has
+// patient bounds a request's body to so many bytes, and to the limits' times. Who has
 // read what it wants calls done.
-func bounded(w http.ResponseWriter, r *http.Request, size int64, l Limits) *patientBody {
+func patient(w http.ResponseWriter, r *http.Request, size int64, l Limits) *patientBody {
 	return &patientBody{
 		body: http.MaxBytesReader(innermost(w), r.Body, size),
 		conn: deadlinesOf(w), idle: l.Idle, total: l.Total, whole: withoutBody(r),
@@ -99,14 +99,15 @@ func under(w http.ResponseWriter) http.ResponseWriter {
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	patience, bounded := b.patience()
-	if !bounded || b.conn == nil {
+	if !b.timed() {
 		n, err := b.body.Read(p)
-		b.whole = b.whole || err == io.EOF
+		if err == io.EOF {
+			b.end(err)
+		}
 		return n, err
 	}
 	start := time.Now()
-	if !b.allow(start.Add(patience)) {
+	if !b.allow(start.Add(b.patience())) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	n, err := b.body.Read(p)
@@ -125,7 +126,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 // end notes how the reading ended.
 func (b *patientBody) end(err error) {
 	b.mu.Lock()
-	b.whole = err == io.EOF
+	b.whole = b.whole || err == io.EOF
 	b.late = errors.Is(err, os.ErrDeadlineExceeded)
 	b.mu.Unlock()
 	b.done()
@@ -158,7 +159,7 @@ func (b *patientBody) allow(until time.Time) bool {
 func (b *patientBody) interrupt() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.ended || !b.bounded() || b.conn == nil {
+	if b.ended || !b.timed() {
 		return
 	}
 	b.slow = true
@@ -166,19 +167,19 @@ func (b *patientBody) interrupt() {
 }
 
 // patience is how long the next read may take.
-func (b *patientBody) patience() (left time.Duration, bounded bool) {
+func (b *patientBody) patience() time.Duration {
 	switch {
-	case b.idle > 0 && b.total > 0:
-		return min(b.idle-b.waited, b.total-b.all), true
-	case b.total > 0:
-		return b.total - b.all, true
+	case b.idle <= 0:
+		return b.total - b.all
+	case b.total <= 0:
+		return b.idle - b.waited
 	default:
-		return b.idle - b.waited, b.idle > 0
+		return min(b.idle-b.waited, b.total-b.all)
 	}
 }
 
-// bounded says whether the connection's deadline is set by reading.
-func (b *patientBody) bounded() bool { return b.idle > 0 || b.total > 0 }
+// timed says whether the connection's deadline is set by reading.
+func (b *patientBody) timed() bool { return b.conn != nil && (b.idle > 0 || b.total > 0) }
 
 // Close ends the reading.
 func (b *patientBody) Close() error {
@@ -194,7 +195,7 @@ func (b *patientBody) done() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
-	if !b.bounded() || b.conn == nil {
+	if !b.timed() {
 		return
 	}
 	var until time.Time

@@ -82,6 +82,9 @@ func (d *direct) serve(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer") // what is handed out is a secret
 	h.Set("X-Content-Type-Options", "nosniff")
+	body := patient(w, r, maxDirectBody, Limits{}.forFields(nil))
+	defer body.done() // of a body that is refused unread, too
+	r.Body = body
 	if err := d.sameOrigin(r); err != nil {
 		return err
 	}
@@ -141,7 +144,7 @@ const maxDirectBody = core.MiB
 // own speaks the handler's own JSON.
 func (d *direct) own(w http.ResponseWriter, r *http.Request) error {
 	var in directBody
-	if err := d.read(w, r, &in); err != nil {
+	if err := d.read(r, &in); err != nil {
 		return err
 	}
 	if in.Token == "" {
@@ -209,13 +212,13 @@ type arrived struct {
 
 // read decodes a JSON body. A request that may not be here at all learns that
 // first, whatever its body is.
-func (d *direct) read(w http.ResponseWriter, r *http.Request, dst any) error {
+func (d *direct) read(r *http.Request, dst any) error {
 	mediaType, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	var err error
 	if !isJSON(mediaType) { // no form of another page can send it
 		err = &core.Error{Kind: core.ErrType, Op: "direct upload", Detail: "the body is not JSON"}
 	} else {
-		err = decodeDirect(w, r, dst)
+		err = decodeDirect(r, dst)
 	}
 	if err == nil {
 		return nil
@@ -226,10 +229,8 @@ func (d *direct) read(w http.ResponseWriter, r *http.Request, dst any) error {
 	return err
 }
 
-func decodeDirect(w http.ResponseWriter, r *http.Request, dst any) error {
-	body := bounded(w, r, maxDirectBody, Limits{}.forFields(nil))
-	defer body.done()
-	text, err := io.ReadAll(body)
+func decodeDirect(r *http.Request, dst any) error {
+	text, err := io.ReadAll(r.Body)
 	if err != nil {
 		return errBody(r, err)
 	}

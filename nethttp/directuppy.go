@@ -76,7 +76,7 @@ func (d *direct) uppyCreate(w http.ResponseWriter, r *http.Request) error {
 		Type     string         `json:"type"`
 		Metadata map[string]any `json:"metadata"`
 	}
-	if err := d.read(w, r, &asked); err != nil {
+	if err := d.read(r, &asked); err != nil {
 		return err
 	}
 	in := directBody{Name: asked.Filename, Type: asked.Type, Method: core.DirectMultipart, Form: map[string]string{}, PartSize: uppyPart}
@@ -168,7 +168,7 @@ func (d *direct) uppyComplete(w http.ResponseWriter, r *http.Request, key string
 			ETag       string
 		} `json:"parts"`
 	}
-	if err := d.read(w, r, &sent); err != nil {
+	if err := d.read(r, &sent); err != nil {
 		return err
 	}
 	t, err := d.carryOn(r, key)
