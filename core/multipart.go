@@ -178,6 +178,11 @@ func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
 	return longer, func() { stop(); cancel() }
 }
 
+// leftToSystem is how much of the next part is not read while no part may be sent: the
+// system's own buffers hold it as well, and reading it takes less than a millisecond
+// once it has come.
+const leftToSystem = 3 * MiB / 2
+
 // stream sends the parts, reading the next while the last is on its way.
 func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 	u := m.upload
@@ -190,8 +195,7 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 	defer m.settle(&sending, cut)
 
 	var sent int64
-	var ended bool
-	for number := 1; ; number++ {
+	for number, ended := 1, false; part.size > 0; number++ {
 		if number > maxParts {
 			return u.refuse(ErrTooLarge, "the file has more than 10,000 parts of the configured size")
 		}
@@ -200,25 +204,22 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		case <-ctx.Done():
 			return m.failed(ctx)
 		}
+		size, err := u.partSize(sent), error(nil)
+		if !ended {
+			if ended, err = m.read(ctx, part, size, size); err != nil {
+				cancel(err)
+				return err
+			}
+		}
 		sent += part.size
 		m.dispatch(arriving, cancel, &sending, slots, number, part)
 		if ended {
 			break
 		}
-		switch err := next.fill(ctx, u.borrower, u.body, u.partSize(sent)); err {
-		case nil:
-		case io.EOF: //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
-			ended = true
-		default:
-			if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
-				return m.failed(ctx)
-			}
-			err = u.readError(ctx, err)
+		size = u.partSize(sent)
+		if ended, err = m.read(ctx, next, size-min(leftToSystem, size/2), size); err != nil {
 			cancel(err)
 			return err
-		}
-		if next.size == 0 {
-			break
 		}
 		part, next = next, &rope{}
 		defer func(r *rope) { u.borrower.drop(r.chunks) }(next)
@@ -235,6 +236,23 @@ func (m *multipart) stream(ctx context.Context, part, next *rope) error {
 		return m.failed(ctx)
 	}
 	return m.finish(sent)
+}
+
+// read fills a part of a size up to so many bytes, and says whether the file ended
+// with them.
+func (m *multipart) read(ctx context.Context, part *rope, upTo, size int64) (ended bool, err error) {
+	u := m.upload
+	switch err := part.fillOf(ctx, u.borrower, u.body, upTo, size); err {
+	case nil:
+		return false, nil
+	case io.EOF: //nolint:errorlint // the end is io.EOF itself; wrapped, it is a failure
+		return true, nil
+	default:
+		if cause := context.Cause(ctx); cause != nil && errors.Is(err, cause) {
+			return false, m.failed(ctx)
+		}
+		return false, u.readError(ctx, err)
+	}
 }
 
 // settle waits for parts under way, for a moment, before it cuts them off: an

@@ -326,6 +326,45 @@ func TestPartsAreSentSideBySide(t *testing.T) {
 	wantLeft(t, bucket, "a.bin")
 }
 
+// TestReadingRestsWhileNoPartMayBeSent holds the first part up, and looks at how much
+// of the second is buffered.
+func TestReadingRestsWhileNoPartMayBeSent(t *testing.T) {
+	t.Parallel()
+	recorder, store, bucket := recorded(t)
+	b, content := store.Bucket(bucket), random(8, 12<<20)
+	const rests = 17 << 19 // 5 MiB, and 3.5 of the next 5
+	var read atomic.Int64
+	var once sync.Once
+	recorder.Intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if isPart(r) {
+			once.Do(func() {
+				for end := time.Now().Add(10 * time.Second); read.Load() < rests && time.Now().Before(end); {
+					time.Sleep(time.Millisecond)
+				}
+				time.Sleep(100 * time.Millisecond) // for more, were it read
+				if n := read.Load(); n != rests {
+					t.Errorf("%d bytes were read while the first part was on its way, want %d", n, rests)
+				}
+			})
+		}
+		return false
+	})
+	o, err := b.Save(t.Context(), "a.bin", core.Upload{Body: io.TeeReader(bytes.NewReader(content), counting{&read})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(mustRead(t, b, o.Key, core.OpenOptions{}), content) {
+		t.Error("the object does not hold the content in its order")
+	}
+}
+
+type counting struct{ n *atomic.Int64 }
+
+func (c counting) Write(b []byte) (int, error) {
+	c.n.Add(int64(len(b)))
+	return len(b), nil
+}
+
 func TestPartsHaveOneSizeAndTheChecksumOfTheWhole(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -338,6 +377,8 @@ func TestPartsHaveOneSizeAndTheChecksumOfTheWhole(t *testing.T) {
 		"a size that was chosen":     {core.GiB, 0, 6 << 20, 13 << 20, []int64{6 << 20, 6 << 20, 1 << 20}},
 		"a whole number of parts":    {core.GiB, 0, 0, 10 << 20, []int64{5 << 20, 5 << 20}},
 		"one byte beyond one":        {core.GiB, 0, 0, 5<<20 + 1, []int64{5 << 20, 1}},
+		"an end where reading rests": {core.GiB, 0, 0, 17 << 19, []int64{5 << 20, 7 << 19}},
+		"an end beyond it":           {core.GiB, 0, 0, 17<<19 + 1, []int64{5 << 20, 7<<19 + 1}},
 		"a field of 100 GiB's limit": {100 * core.GiB, 0, 0, 12 << 20, []int64{11 << 20, 1 << 20}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,12 @@ type rope struct {
 
 // fill reads from r until the rope holds want bytes or r ends; io.EOF then.
 func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) error {
+	return p.fillOf(ctx, b, r, want, want)
+}
+
+// fillOf is fill for a rope that is to hold size bytes in the end: so many are asked
+// of the memory at once.
+func (p *rope) fillOf(ctx context.Context, b *borrower, r io.Reader, want, size int64) error {
 	b.reads()
 	defer b.rests()
 	table := castagnoli()
@@ -32,7 +38,7 @@ func (p *rope) fill(ctx context.Context, b *borrower, r io.Reader, want int64) e
 	for p.size < want {
 		used := int(p.size % chunkSize)
 		if used == 0 && p.size == int64(len(p.chunks))*chunkSize {
-			b.lacks = int(ceilDiv(want-p.size, chunkSize))
+			b.lacks = int(ceilDiv(size-p.size, chunkSize))
 			c, err := b.take(ctx)
 			if err != nil {
 				return err
