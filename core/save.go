@@ -302,8 +302,11 @@ func (u *upload) single(ctx context.Context, part *rope) error {
 	return u.taken()
 }
 
-// rename chooses an alternative to a key that is taken.
+// rename chooses an alternative to a key that is taken. The upload has another id from
+// here on: a journal has noted the old one at the taken key, and what is put there in
+// the end must not be removed by that entry.
 func (u *upload) rename() error {
+	u.id = newUploadID()
 	if u.alternative != nil {
 		key, err := u.alternative(u.object.Key)
 		if err == nil {
