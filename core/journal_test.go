@@ -160,6 +160,40 @@ func TestRemoveWrittenLeavesAnothersObject(t *testing.T) {
 	wantKind(t, "without a key", b.RemoveWritten(t.Context(), core.Written{}), core.ErrName)
 }
 
+// TestACommittedReplacementIsNoUnfinishedUpload has all that a journal was told of a
+// replacement removed as if its process had died, but for what was committed.
+func TestACommittedReplacementIsNoUnfinishedUpload(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int64{"one part": 10, "several parts": 6 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			b, content := store.Bucket(bucket), random(9, size)
+			if _, err := b.Save(t.Context(), "a.bin", core.Upload{Body: strings.NewReader("the old file")}); err != nil {
+				t.Fatal(err)
+			}
+			ctx, txn, n := journaled(t)
+			if _, err := b.Save(ctx, "a.bin", core.Upload{Body: bytes.NewReader(content), Replace: true}); err != nil {
+				t.Fatal(err)
+			}
+			if err := txn.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, w := range n.writing {
+				if w.Multipart = ""; w.Key.String() == "a.bin" { // its parts are not of this test
+					if err := b.RemoveWritten(t.Context(), w); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if n.writing[0].Key.String() != "a.bin" {
+				t.Errorf("the journal heard of %+v first", n.writing[0])
+			}
+			wantLeft(t, bucket, "a.bin")
+		})
+	}
+}
+
 func TestRemoveWrittenGivesPartsBack(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
