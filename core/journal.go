@@ -21,8 +21,20 @@ type Written struct {
 	// Multipart is S3's id of the multipart upload, "" without one, or
 	// MultipartStarting.
 	Multipart string
-	// Staged says that the object replaces another at the commit, and then goes.
-	Staged bool
+	// Target is the key whose object this one replaces once it is committed: it is
+	// copied there, and then goes from Key. Zero: it stays where it is.
+	Target Key
+	// Options says how it is to lie at Target, for FinishReplacement. It is opaque and
+	// has no secrets; "" where storage's defaults will do.
+	Options string
+}
+
+// RowKey returns the key under which a row has the object: its Target, or else its Key.
+func (w Written) RowKey() Key {
+	if w.Target.IsZero() {
+		return w.Key
+	}
+	return w.Target
 }
 
 // MultipartStarting is the Multipart of what may have been started without its id
@@ -37,8 +49,9 @@ type Journal interface {
 	// multipart upload has its id. An error ends the save; one of kind
 	// ErrPrecondition has it try another key.
 	Writing(ctx context.Context, w Written) error
-	// Gone is called when a rollback has undone what Writing noted, or when the file
-	// waits without a row, with a mark of its own (see Field.Keep).
+	// Gone is called when a rollback has undone what Writing noted, when the file
+	// waits without a row, with a mark of its own (see Field.Keep), or when it has
+	// come to its Target.
 	Gone(ctx context.Context, w Written) error
 }
 
@@ -127,7 +140,7 @@ func (b *Bucket) RemoveWritten(ctx context.Context, w Written) error {
 // abortStarted ends the multipart uploads of exactly that key that were started since.
 func (b *Bucket) abortStarted(ctx context.Context, key Key, since time.Time) error {
 	open, err := b.openUploads(ctx, key)
-	if KindOf(err) == ErrForbidden { // it will be so the next time; what else is left can be removed
+	if KindOf(err) == ErrDenied { // it will be so the next time; what else is left can be removed
 		b.store.warn(ctx, "a multipart upload may have been left open", err)
 		return nil
 	}
@@ -186,7 +199,7 @@ func (t *Txn) Stored() []Written {
 
 // written is what a Journal was told of the file.
 func (f *txnFile) written() Written {
-	return Written{Bucket: f.bucket, Key: f.key, Upload: f.upload, Staged: f.staged}
+	return Written{Bucket: f.bucket, Key: f.key, Upload: f.upload, Target: f.target, Options: f.options}
 }
 
 // Deleted returns the objects that go when the open transaction commits, each

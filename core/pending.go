@@ -30,7 +30,9 @@ const (
 // Do not also give it to a row.
 //
 // Only a file that the transaction of ctx stored or claimed becomes pending; for
-// any other, one that a row has, the token is as from Sign. ErrConfig without a
+// any other, one that a row has, the token is as from Sign. So it is for one that
+// was to replace another's content (Upload.Replace), which goes: its token will be
+// refused, and the file has to be chosen again. ErrConfig without a
 // transaction, ErrTxnDone after it has ended; otherwise the storage's kinds.
 func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 	txn := TxnFrom(ctx)
@@ -41,7 +43,7 @@ func (f *Field) Keep(ctx context.Context, o Object) (string, error) {
 		return "", &Error{Kind: ErrConfig, Op: "keep", Field: f.config.Name, Advice: "keep files under the request's transaction: mount the middleware, or call core.Begin"}
 	}
 	file := txn.file(f.bucket.name, o.Key)
-	if file == nil || file.settled.Load() {
+	if file == nil || file.settled.Load() || !file.target.IsZero() {
 		return f.Sign(o, SubjectFrom(ctx)), nil
 	}
 	if !file.keep() { // a committed file is a row's: marking it would have it expire

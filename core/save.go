@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -91,12 +90,20 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	if instead != nil && instead.target.IsZero() {
 		instead = nil // its key was free
 	}
-	file := txn.took(&txnFile{
-		bucket: o.Bucket, key: o.Key, upload: u.id, staged: instead != nil, journal: u.journal,
-	})
+	file := &txnFile{bucket: o.Bucket, key: o.Key, upload: u.id, journal: u.journal}
+	if instead == nil {
+		txn.Spare(o.Bucket, o.Key) // what was to go from this key was not there any more
+	} else {
+		file.target, file.options = instead.target, recordOptions(instead.options)
+		instead.file = file
+	}
+	txn.took(file)
 	undo := func(ctx context.Context) error {
-		if !file.end() {
-			return nil // it was kept
+		if !file.end() { // it was kept
+			if instead != nil && file.settled.Load() {
+				return instead.commit(ctx) // by a row that says so
+			}
+			return nil
 		}
 		if err := u.remove(ctx); err != nil || u.journal == nil {
 			return err
@@ -115,36 +122,6 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		o.Key, o.ETag, o.VersionID = instead.target, "", "" // the copy will have its own
 	}
 	return o, nil
-}
-
-// replacement is an upload that replaces an existing object when its transaction
-// commits.
-type replacement struct {
-	upload  *upload
-	target  Key           // that was taken; zero: it was free, and nothing is to be done
-	options ObjectOptions // of the object at target
-}
-
-// replaceLater has the upload stored beside what it replaces.
-func (u *upload) replaceLater() *replacement {
-	r := &replacement{upload: u, options: u.in.Options}
-	u.in.Replace = false
-	u.alternative = func(taken Key) (Key, error) {
-		r.target = taken
-		u.unique = true
-		u.in.Options.Retention, u.in.Options.LegalHold = Retention{}, false // or it could not be removed
-		return ParseKey(strings.TrimSuffix(taken.String(), taken.Base()) + "staged-" + rand.Text())
-	}
-	return r
-}
-
-// commit puts it at its target.
-func (r *replacement) commit(ctx context.Context) error {
-	bucket, stored := r.upload.bucket, r.upload.object
-	if err := bucket.copy(ctx, stored.Key, stored.Size, bucket, r.target, r.options); err != nil {
-		return err
-	}
-	return errors.Join(bucket.remove(ctx, stored.Key), bucket.removeVariants(ctx, r.target))
 }
 
 // remove removes what this upload stored, but not what another has put in its

@@ -3,6 +3,7 @@ package core
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,8 +40,9 @@ type Txn struct {
 type txnFile struct {
 	bucket  string
 	key     Key
-	upload  string // as Written.Upload
-	staged  bool
+	upload  string  // as Written.Upload
+	target  Key     // as Written.Target
+	options string  // as Written.Options
 	journal Journal // was told of it, or nil
 	state   atomic.Int32
 	settled atomic.Bool // a committed row has it
@@ -302,12 +304,12 @@ func (t *Txn) took(f *txnFile) *txnFile {
 	return f
 }
 
-// file returns the file that the transaction, or one around it, stored or
-// claimed, or nil.
+// file returns the file that the transaction, or one around it, stored or claimed
+// last as this object, or nil.
 func (t *Txn) file(bucket string, key Key) *txnFile {
 	for ; t != nil; t = t.parent {
-		for _, f := range t.taken() {
-			if f.bucket == bucket && f.key == key {
+		for _, f := range slices.Backward(t.taken()) {
+			if f.bucket == bucket && f.written().RowKey() == key {
 				return f
 			}
 		}

@@ -44,9 +44,3 @@ func (l *Ledger) Release(ctx context.Context, c core.Claim) error {
 	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_claims WHERE id = ? AND holder = ?"), claimID(c), c.ID)
 	return fail("take a claim back in the ledger", err)
 }
-
-// forgetClaims removes the claims whose tokens have expired.
-func (l *Ledger) forgetClaims(ctx context.Context) error {
-	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_claims WHERE due < ?"), l.config.Now().UnixMicro())
-	return fail("forget claims", err)
-}

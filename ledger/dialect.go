@@ -69,19 +69,22 @@ const (
 	insert  = "INSERT INTO filefield_ledger (" + columns + ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-// upsertWriting notes an object again: with its multipart id, or a claim after
-// an earlier one. It must not bring back what a worker is removing.
+// upsertWriting notes an object again: with its multipart id, or a claim after an
+// earlier one. It must not bring back what a worker is removing, nor, where the database
+// has it wait until nobody waits for it any more, what a row has had since.
 func (d Dialect) upsertWriting() string {
 	if d == MariaDB {
-		// Assignments happen in order, so state goes last.
-		return insert + ` ON DUPLICATE KEY UPDATE
-			multipart = IF(state = 'deleting', multipart, VALUES(multipart)),
-			due = IF(state = 'deleting', due, VALUES(due)),
-			updated = IF(state = 'deleting', updated, VALUES(updated)),
-			state = IF(state = 'deleting', state, VALUES(state))`
+		// Assignments happen in order, so updated and state, which decide, go last.
+		const decide = "(state = 'pending' OR (state = 'committed' AND updated <= VALUES(updated)))"
+		return insert + " ON DUPLICATE KEY UPDATE" +
+			" multipart = IF(" + decide + ", VALUES(multipart), multipart)," +
+			" due = IF(" + decide + ", VALUES(due), due)," +
+			" state = IF(" + decide + ", VALUES(state), state)," +
+			" updated = IF(state = 'pending', VALUES(updated), updated)"
 	}
 	return d.bind(insert + ` ON CONFLICT (id) DO UPDATE SET multipart = excluded.multipart, state = excluded.state,
-		due = excluded.due, updated = excluded.updated WHERE filefield_ledger.state <> 'deleting'`)
+		due = excluded.due, updated = excluded.updated WHERE filefield_ledger.state = 'pending'
+		OR (filefield_ledger.state = 'committed' AND filefield_ledger.updated <= excluded.updated)`)
 }
 
 func (d Dialect) upsertDeleting() string {
@@ -89,6 +92,16 @@ func (d Dialect) upsertDeleting() string {
 		return insert + " ON DUPLICATE KEY UPDATE state = VALUES(state), due = VALUES(due), updated = VALUES(updated)"
 	}
 	return d.bind(insert + " ON CONFLICT (id) DO UPDATE SET state = excluded.state, due = excluded.due, updated = excluded.updated")
+}
+
+// insertReplacement adds a line unless there is one, or the target is being removed.
+func (d Dialect) insertReplacement() string {
+	const into = "INTO filefield_replacements (id, bucket, object_key, target, upload, options, due) SELECT "
+	const alone = " WHERE NOT EXISTS (SELECT 1 FROM filefield_ledger WHERE id = ?)"
+	if d == MariaDB {
+		return "INSERT IGNORE " + into + "?, ?, ?, ?, ?, ?, ? FROM DUAL" + alone
+	}
+	return d.bind("INSERT " + into + "?, ?, ?, ?, ?, ?, CAST(? AS BIGINT)" + alone + " ON CONFLICT (id) DO NOTHING")
 }
 
 // skipLocked passes over entries that a transaction is about to settle.

@@ -17,8 +17,10 @@
 // An entry is pending from before the first byte is sent until the database
 // transaction that has the row turns it to committed. What the transaction
 // replaces or deletes gets an entry in the same transaction, deleting, which goes
-// when the object is gone. The worker removes what stayed pending for longer than
-// Config.Grace, and what stayed deleting. Safe for concurrent use.
+// when the object is gone, and what takes the place of another object (Upload.Replace) a
+// line that goes when it is there. The worker removes what stayed pending for longer than
+// Config.Grace, and what stayed deleting, and finishes replacements. Safe for concurrent
+// use.
 //
 // It also decides which of several requests has a direct upload, in a table of its
 // own: put Middleware around the endpoint that begins them and around the routes that

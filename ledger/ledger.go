@@ -41,7 +41,8 @@ type Config struct {
 	Batch int
 	// Fail hears of what Work could not do; it goes on. Default: nobody.
 	Fail func(ctx context.Context, err error)
-	// Now is the clock. The instances' clocks may differ by less than Lease.
+	// Now is the clock. The instances' clocks may differ by a quarter of Lease: so
+	// much earlier does a process stop that has not removed an object in its time.
 	// Default time.Now.
 	Now func() time.Time
 }
@@ -173,19 +174,24 @@ func sum(parts ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func writingID(w core.Written) string  { return sum(place(w.Bucket, w.Key), "write", w.Upload) }
-func deletingID(w core.Written) string { return sum(place(w.Bucket, w.Key), "delete") }
+func writingID(w core.Written) string               { return sum(place(w.Bucket, w.Key), "write", w.Upload) }
+func deletingID(bucket string, key core.Key) string { return sum(place(bucket, key), "delete") }
 
-// Writing notes an object as pending: core.Journal. ErrPrecondition while an
-// older object of this key is being removed, so that the save takes another key.
+// replacingID is that of the one replacement that a key may be about to get.
+func replacingID(bucket string, target core.Key) string { return sum(place(bucket, target), "replace") }
+
+// Writing notes an object as pending: core.Journal. ErrPrecondition while an older
+// object of this key is being removed or replaced, so that the save takes another key.
 func (l *Ledger) Writing(ctx context.Context, w core.Written) error {
-	var busy int
-	err := l.config.DB.QueryRowContext(ctx, l.config.Dialect.bind("SELECT COUNT(*) FROM filefield_ledger WHERE place = ? AND state = 'deleting'"), place(w.Bucket, w.Key)).Scan(&busy)
+	var taken int
+	err := l.config.DB.QueryRowContext(ctx, l.config.Dialect.bind(`SELECT
+		(SELECT COUNT(*) FROM filefield_ledger WHERE place = ? AND state = 'deleting') +
+		(SELECT COUNT(*) FROM filefield_replacements WHERE id = ?)`), place(w.Bucket, w.Key), replacingID(w.Bucket, w.Key)).Scan(&taken)
 	if err != nil {
 		return fail("note in the ledger", err)
 	}
-	if busy > 0 {
-		return &core.Error{Kind: core.ErrPrecondition, Op: "note in the ledger", Bucket: w.Bucket, Key: w.Key.String(), Err: errors.New("an object of this key is being removed")}
+	if taken > 0 {
+		return &core.Error{Kind: core.ErrPrecondition, Op: "note in the ledger", Bucket: w.Bucket, Key: w.Key.String(), Err: errBusy}
 	}
 	now := l.config.Now()
 	_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.upsertWriting(), writingID(w), place(w.Bucket, w.Key), w.Bucket, w.Key.String(),
@@ -202,72 +208,22 @@ func (l *Ledger) Writing(ctx context.Context, w core.Written) error {
 	return fail("note in the ledger", err)
 }
 
-// Gone forgets an object that a rollback removed: core.Journal.
+// Gone forgets an object that a rollback removed, or that has come to its target:
+// core.Journal.
 func (l *Ledger) Gone(ctx context.Context, w core.Written) error {
+	if !w.Target.IsZero() {
+		if err := l.forgetReplacement(ctx, w); err != nil {
+			return err
+		}
+	}
 	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND state = 'pending'"), writingID(w))
 	return fail("note in the ledger", err)
 }
 
-// Exec runs a statement in a transaction of the database, with the parameters of
-// its dialect, and says how many rows it affected.
-type Exec func(ctx context.Context, query string, args ...any) (affected int64, err error)
-
-// Settle writes into the app's own transaction what is to become of its files:
-// what was stored
-// (core.Txn.Stored) is committed, what is to be deleted (core.Txn.Deleted) has an entry. sqltxn and
-// the packages for ORMs call it, right before the commit. ErrPrecondition where
-// a worker has given a file up: the transaction must be rolled back then.
-func (l *Ledger) Settle(ctx context.Context, exec Exec, stored, deleted []core.Written) error {
-	now := l.config.Now()
-	for _, w := range stored {
-		state, due := "committed", now.Add(l.config.Grace)
-		if w.Staged {
-			state, due = "deleting", now.Add(l.config.Lease)
-		}
-		n, err := exec(ctx, l.config.Dialect.bind("UPDATE filefield_ledger SET state = ?, due = ?, updated = ? WHERE id = ? AND state = 'pending'"),
-			state, due.UnixMicro(), now.UnixMicro(), writingID(w))
-		if err != nil {
-			return err
-		}
-		if n != 1 {
-			return lost(w)
-		}
-		// An object that was removed under this key before is not this one.
-		if _, err := exec(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ?"), deletingID(w)); err != nil {
-			return err
-		}
-	}
-	for _, w := range deleted {
-		_, err := exec(ctx, l.config.Dialect.upsertDeleting(), deletingID(w), place(w.Bucket, w.Key), w.Bucket, w.Key.String(), "", "",
-			"deleting", now.Add(l.config.Lease).UnixMicro(), now.UnixMicro())
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Finished forgets what a committed transaction had deleted, once that is gone.
-// What it cannot forget, a worker will.
-func (l *Ledger) Finished(ctx context.Context, deleted []core.Written) error {
-	var errs []error
-	for _, w := range deleted {
-		id := deletingID(w)
-		if w.Staged {
-			id = writingID(w)
-		}
-		_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND state = 'deleting'"), id)
-		errs = append(errs, fail("note in the ledger", err))
-	}
-	return errors.Join(errs...)
-}
-
-func lost(w core.Written) error {
-	return &core.Error{
-		Kind: core.ErrPrecondition, Op: "commit file", Bucket: w.Bucket, Key: w.Key.String(),
-		Err:    errors.New("the ledger has given the file up: it was without a row for longer than the grace period"),
-		Advice: "save it again; if uploads take that long, raise Config.Grace",
-	}
+// count counts the lines of a table that a condition is true for.
+func (l *Ledger) count(ctx context.Context, from string, args ...any) (n int, err error) {
+	err = l.config.DB.QueryRowContext(ctx, l.config.Dialect.bind("SELECT COUNT(*) FROM "+from), args...).Scan(&n)
+	return n, fail("look into the ledger", err)
 }
 
 // fail wraps what the database said.

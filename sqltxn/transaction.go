@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/ledger"
@@ -92,10 +93,11 @@ func Join(ctx context.Context, options Options) (context.Context, Files) {
 // database, and then finishes the files. If it returns an error other than
 // ErrUnknown the caller rolls the database back, and the files with Rollback.
 func (f Files) Commit(ctx context.Context, exec ledger.Exec, commit func(context.Context) error) error {
+	started := time.Now()
 	if err := f.prepare(ctx, exec); err != nil {
 		return err
 	}
-	deleted := f.going()
+	deleted := f.txn.Deleted()
 	if err := commit(ctx); err != nil {
 		if !unknown(err) {
 			return err
@@ -106,7 +108,7 @@ func (f Files) Commit(ctx context.Context, exec ledger.Exec, commit func(context
 			Advice: "see in the database whether the row is there; the ledger or the sweep removes the files that turn out to be nobody's",
 		}
 	}
-	ctx, cancel := tidying(ctx)
+	ctx, cancel := f.tidying(ctx, started)
 	defer cancel()
 	err := f.txn.Commit(ctx)
 	if f.outer != nil {
@@ -144,18 +146,13 @@ func (f Files) prepare(ctx context.Context, exec ledger.Exec) error {
 	return f.options.Ledger.Settle(ctx, exec, f.txn.Stored(), f.txn.Deleted())
 }
 
-// going lists what the ledger has to forget once it is gone.
-func (f Files) going() []core.Written {
+// tidying is a context for what a commit has to be followed by: with a ledger, until a
+// worker does it instead.
+func (f Files) tidying(ctx context.Context, started time.Time) (context.Context, context.CancelFunc) {
 	if f.options.Ledger == nil {
-		return nil
+		return tidying(ctx)
 	}
-	deleted := f.txn.Deleted()
-	for _, w := range f.txn.Stored() {
-		if w.Staged {
-			deleted = append(deleted, w)
-		}
-	}
-	return deleted
+	return f.options.Ledger.Tidying(ctx, started)
 }
 
 // Rollback removes what was stored. After Commit it does nothing.

@@ -17,3 +17,13 @@ CREATE TABLE IF NOT EXISTS filefield_claims (
 	due    BIGINT NOT NULL,
 	INDEX filefield_claims_due (due)
 ) ENGINE = InnoDB;
+CREATE TABLE IF NOT EXISTS filefield_replacements (
+	id         CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+	bucket     VARCHAR(63) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+	object_key VARBINARY(1024) NOT NULL,
+	target     VARBINARY(1024) NOT NULL,
+	upload     VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+	options    TEXT NOT NULL,
+	due        BIGINT NOT NULL,
+	INDEX filefield_replacements_due (due)
+) ENGINE = InnoDB;

@@ -17,3 +17,13 @@ CREATE TABLE IF NOT EXISTS filefield_claims (
 	due    BIGINT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS filefield_claims_due ON filefield_claims (due);
+CREATE TABLE IF NOT EXISTS filefield_replacements (
+	id         CHAR(64) NOT NULL PRIMARY KEY,
+	bucket     VARCHAR(63) NOT NULL,
+	object_key TEXT NOT NULL,
+	target     TEXT NOT NULL,
+	upload     VARCHAR(64) NOT NULL,
+	options    TEXT NOT NULL,
+	due        BIGINT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS filefield_replacements_due ON filefield_replacements (due);

@@ -214,13 +214,17 @@ func (h *held) finish(ctx context.Context, tx *txPool) error {
 	err := h.foldInto(0, false)
 	root := h.top()
 	stored, deleted := h.stored(root), root.txn.Deleted()
+	started, book := time.Now(), h.plugin.config.Ledger
+	if tx == nil {
+		book = nil
+	}
 	if tx != nil {
 		if ctx.Err() != nil { // from here on a cancelled commit could be anything
 			_ = tx.Tx.Rollback() // database/sql may have been faster
 			return errors.Join(context.Cause(ctx), h.dropFrom(0))
 		}
-		if l := h.plugin.config.Ledger; l != nil && len(stored)+len(deleted) > 0 {
-			if err := l.Settle(ctx, tx.exec, stored, deleted); err != nil {
+		if book != nil && len(stored)+len(deleted) > 0 {
+			if err := book.Settle(ctx, tx.exec, stored, deleted); err != nil {
 				return errors.Join(err, tx.Tx.Rollback(), h.dropFrom(0))
 			}
 		}
@@ -229,6 +233,10 @@ func (h *held) finish(ctx context.Context, tx *txPool) error {
 		}
 	}
 	tidy, cancel := tidying(ctx)
+	if book != nil {
+		cancel()
+		tidy, cancel = book.Tidying(ctx, started)
+	}
 	defer cancel()
 	for _, k := range root.kept {
 		k.object.Settle()
@@ -237,8 +245,8 @@ func (h *held) finish(ctx context.Context, tx *txPool) error {
 		}
 	}
 	err = errors.Join(err, root.txn.Commit(tidy))
-	if err == nil && tx != nil && h.plugin.config.Ledger != nil {
-		err = h.plugin.config.Ledger.Finished(tidy, deleted)
+	if err == nil && book != nil {
+		err = book.Finished(tidy, deleted)
 	}
 	h.plugin.report(tidy, err)
 	return nil
@@ -267,7 +275,7 @@ func (h *held) stored(root *level) (list []core.Written) {
 			continue
 		}
 		for _, w := range k.txn.Stored() {
-			if w.Key == k.object.Key && w.Bucket == k.object.Bucket && !seen[w] {
+			if w.RowKey() == k.object.Key && w.Bucket == k.object.Bucket && !seen[w] {
 				seen[w] = true
 				list = append(list, w)
 			}
