@@ -37,12 +37,14 @@ type crash struct {
 	Folder                                 string
 	Ledger                                 bool
 
-	Op   string // create, replace, delete, claim
+	Op   string // create, replace, overwrite, delete, claim
 	Step string
 	Size int64
 	ID   int64
 	// Token is of the direct upload that is claimed.
 	Token string
+	// Key is what is overwritten.
+	Key string
 }
 
 const (
@@ -164,6 +166,65 @@ func testCrash(ctx context.Context, t *testing.T, tb table, c crash, leftover in
 	}
 	if uploads := unfinished(t, s, c.Folder); len(uploads) > 0 && os.Getenv("FILEFIELD_TEST_ENGINE") != "minio" {
 		t.Errorf("parts are left of %q", uploads)
+	}
+}
+
+// TestAKilledReplacementUnderTheSameKey has the object be what the row says of it,
+// whatever the moment.
+func TestAKilledReplacementUnderTheSameKey(t *testing.T) {
+	t.Parallel()
+	for _, kind := range dbtest.Kinds() {
+		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
+			store, s := openStore(t), s3test.Start(t)
+			d := dbtest.Open(t, kind)
+			tb := table{d, openSQL(t, d)}
+			openLedger(t, d, 0)
+			for _, name := range []string{
+				"before the request", "during the request", "the request is answered", "saved", "the row is written",
+				"committed", "before the copy", "copied", "before the deletion", "deleted", "never",
+			} {
+				for _, size := range []int64{small, large} {
+					if size == large && name == "during the request" {
+						continue // which is a part's
+					}
+					t.Run(fmt.Sprintf("%s, %d", name, size), func(t *testing.T) {
+						ctx, folder := folder(t)
+						p := profile{Name: folder}
+						tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+							p.Avatar = avatar(ctx, t, "old content")
+							return r.create(ctx, &p)
+						})
+						runCrash(t, crash{
+							Op: "overwrite", Step: name, Size: size, Ledger: true, Folder: folder, ID: p.ID, Key: p.Avatar.Key().String(),
+							Kind: d.Kind, Driver: d.Driver, DSN: d.DSN,
+							Endpoint: s.Endpoint, AccessKey: s.AccessKey, SecretKey: s.SecretKey, Region: s.Region,
+						})
+						recoverCrashed(t, d)
+						if n := replacements(t, d); n != 0 {
+							t.Errorf("%d replacements are left", n)
+						}
+						wantLeft(t, folder, p.Avatar.Key().String())
+						stored, err := store.Bucket(bucketName).Stat(ctx, p.Avatar.Key())
+						if err != nil {
+							t.Fatal(err)
+						}
+						tb.inTxn(ctx, t, func(ctx context.Context, r rows) error {
+							list, err := r.list(ctx)
+							for _, row := range list {
+								if row.ID == p.ID && row.Avatar.Object().Size != stored.Size {
+									t.Errorf("the row says it has %d bytes, and it has %d", row.Avatar.Object().Size, stored.Size)
+								}
+							}
+							return err
+						})
+						if uploads := unfinished(t, s, folder); len(uploads) > 0 {
+							t.Errorf("parts are left of %q", uploads)
+						}
+					})
+				}
+			}
+		})
 	}
 }
 
@@ -317,6 +378,13 @@ func (c crash) run(ctx context.Context) error {
 			return err
 		}
 		c.at("claimed")
+	case "overwrite":
+		o, err := store.Bucket(bucketName).Save(request, c.Key, core.Upload{Body: io.LimitReader(letters{}, c.Size), Replace: true})
+		if err != nil {
+			return err
+		}
+		file = fieldtype.Of[media.Avatar](o)
+		c.at("saved")
 	default:
 		c.at("before the save")
 		o, err := media.Avatars().Save(request, core.Upload{Body: io.LimitReader(letters{}, c.Size), Name: "new.txt"})
@@ -332,7 +400,7 @@ func (c crash) run(ctx context.Context) error {
 		switch c.Op {
 		case "create", "claim":
 			err = r.create(ctx, &profile{Name: c.Folder, Avatar: file})
-		case "replace":
+		case "replace", "overwrite":
 			err = r.update(ctx, &profile{ID: c.ID, Name: c.Folder, Avatar: file})
 		case "delete":
 			err = r.delete(ctx, c.ID)
@@ -367,6 +435,9 @@ func (c crash) conn(db *sql.DB) sqltxn.Conn[*sql.Tx] {
 func (c crash) RoundTrip(r *http.Request) (*http.Response, error) {
 	part := r.URL.Query().Get("partNumber")
 	switch {
+	case r.Header.Get("X-Amz-Copy-Source") != "":
+		c.at("before the copy")
+		defer c.at("copied")
 	case r.Method == http.MethodPut && part == "":
 		c.at("before the request")
 		if c.Step == "during the request" {
