@@ -1,0 +1,212 @@
+package exchange
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// MaxBody is the longest body: what a server's and this system's buffers hold, so that
+// it can be written although nobody reads it, as where it is refused by its headers.
+const MaxBody = 64 << 10
+
+// Pool makes requests, and keeps the connections they went by for others. Dial is
+// required. Safe for concurrent use; not to be copied after its first use.
+type Pool struct {
+	// Dial opens a connection. Its error is Do's.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// TLS is for https; its ServerName is set by the request's host. Default: the zero
+	// configuration.
+	TLS *tls.Config
+	// HandshakeTimeout bounds TLS handshakes. Default: ctx alone.
+	HandshakeTimeout time.Duration
+	// IdleTimeout is how long a connection is kept without a request. Default 1 minute.
+	IdleTimeout time.Duration
+	// MaxIdle is how many are kept for a host. Default 64.
+	MaxIdle int
+
+	mu    sync.Mutex
+	idle  map[target][]*conn // the longest unused first
+	timer *time.Timer        // of the idle ones, nil: none is set
+}
+
+const (
+	defaultIdleTimeout = time.Minute
+	defaultMaxIdle     = 64
+)
+
+// target is where connections go.
+type target struct{ scheme, host string }
+
+// address is the target's for Dial.
+func (to target) address() string {
+	if _, _, err := net.SplitHostPort(to.host); err == nil {
+		return to.host
+	}
+	port := "80"
+	if to.scheme == "https" {
+		port = "443"
+	}
+	return net.JoinHostPort(strings.Trim(to.host, "[]"), port) // those of an IPv6 address
+}
+
+// Do makes a request by its Method, URL, Host, Header and ContentLength, with body,
+// which is of that length and is not used any more when Do returns. ctx bounds it all,
+// with the reading of the answer's Body, which has to be closed; read to its end, its
+// connection is used again. A connection that breaks is an error, and whether the
+// request was carried out then nobody knows: it is never made again by itself.
+func (p *Pool) Do(ctx context.Context, r *http.Request, body net.Buffers) (*http.Response, error) {
+	if err := check(r, body); err != nil {
+		return nil, err
+	}
+	c, err := p.conn(ctx, target{r.URL.Scheme, r.URL.Host})
+	if err != nil {
+		return nil, err
+	}
+	return c.do(ctx, r, body)
+}
+
+// conn returns a connection that no other request uses.
+func (p *Pool) conn(ctx context.Context, to target) (*conn, error) {
+	for {
+		c := p.take(to)
+		if c == nil {
+			return p.dial(ctx, to)
+		}
+		if c.usable() {
+			return c, nil
+		}
+		c.close()
+	}
+}
+
+// take returns the connection used last: of those that are left over, most can time out.
+func (p *Pool) take(to target) *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	list := p.idle[to]
+	if len(list) == 0 {
+		return nil
+	}
+	c := list[len(list)-1]
+	list[len(list)-1] = nil
+	p.idle[to] = list[:len(list)-1]
+	return c
+}
+
+// put keeps a connection for another request.
+func (p *Pool) put(c *conn) {
+	c.since = time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	most := p.MaxIdle
+	if most == 0 {
+		most = defaultMaxIdle
+	}
+	list := p.idle[c.to]
+	if len(list) >= most {
+		c.close()
+		return
+	}
+	if p.idle == nil {
+		p.idle = map[target][]*conn{}
+	}
+	p.idle[c.to] = append(list, c)
+	if p.timer == nil {
+		p.timer = time.AfterFunc(p.idleTimeout(), p.closeOld)
+	}
+}
+
+func (p *Pool) idleTimeout() time.Duration {
+	if p.IdleTimeout == 0 {
+		return defaultIdleTimeout
+	}
+	return p.IdleTimeout
+}
+
+// closeOld closes what has been idle for too long, and comes again for the rest.
+func (p *Pool) closeOld() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	limit := time.Now().Add(-p.idleTimeout())
+	p.timer = nil
+	var next time.Time
+	for to, list := range p.idle {
+		old := 0
+		for old < len(list) && !list[old].since.After(limit) {
+			list[old].close()
+			old++
+		}
+		list = append(list[:0], list[old:]...)
+		clear(list[len(list) : len(list)+old])
+		if len(list) == 0 {
+			delete(p.idle, to)
+			continue
+		}
+		p.idle[to] = list
+		if next.IsZero() || list[0].since.Before(next) {
+			next = list[0].since
+		}
+	}
+	if !next.IsZero() {
+		p.timer = time.AfterFunc(time.Until(next.Add(p.idleTimeout())), p.closeOld)
+	}
+}
+
+// CloseIdle closes the connections that no request uses. The Pool stays usable.
+func (p *Pool) CloseIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.timer != nil {
+		p.timer.Stop()
+		p.timer = nil
+	}
+	for _, list := range p.idle {
+		for _, c := range list {
+			c.close()
+		}
+	}
+	clear(p.idle)
+}
+
+func (p *Pool) dial(ctx context.Context, to target) (*conn, error) {
+	raw, err := p.Dial(ctx, "tcp", to.address())
+	if err != nil {
+		return nil, err
+	}
+	if to.scheme != "https" {
+		return newConn(p, to, raw, raw), nil
+	}
+	secure, err := p.handshake(ctx, to, raw)
+	if err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	return newConn(p, to, secure, raw), nil
+}
+
+func (p *Pool) handshake(ctx context.Context, to target, raw net.Conn) (*tls.Conn, error) {
+	if p.HandshakeTimeout > 0 {
+		limited, cancel := context.WithTimeout(ctx, p.HandshakeTimeout)
+		defer cancel()
+		ctx = limited
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if p.TLS != nil {
+		config = p.TLS.Clone()
+	}
+	config.NextProtos = nil // HTTP/1.1 is what is spoken without
+	if config.ServerName == "" {
+		host, _, err := net.SplitHostPort(to.address())
+		if err != nil {
+			return nil, err
+		}
+		config.ServerName = host
+	}
+	secure := tls.Client(raw, config)
+	return secure, secure.HandshakeContext(ctx)
+}
