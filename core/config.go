@@ -18,6 +18,8 @@ import (
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/filefield/filefield/internal/exchange"
 )
 
 // Sizes in bytes, for limits that read well: 5 * core.MiB.
@@ -430,11 +432,11 @@ func (c Config) transport() (http.RoundTripper, error) {
 	}
 	t := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dialWire((&net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}).DialContext),
+		DialContext:         dialWire(c.dialer().DialContext),
 		TLSHandshakeTimeout: c.Timeout,
 		MaxIdleConns:        4 * defaultConnections,
 		MaxIdleConnsPerHost: defaultConnections,
-		IdleConnTimeout:     time.Minute,
+		IdleConnTimeout:     idleConnection,
 		WriteBufferSize:     int(16 * KiB), // a small file goes out with its request; larger ones go past it
 		ReadBufferSize:      int(16 * KiB), // larger reads, as of files, go past it
 		// An object stored with Content-Encoding: gzip must arrive as stored.
@@ -451,6 +453,36 @@ func (c Config) transport() (http.RoundTripper, error) {
 		t.TLSClientConfig.RootCAs = pool
 	}
 	return t, nil
+}
+
+// idleConnection is how long a connection to storage is kept without a request.
+const idleConnection = time.Minute
+
+func (c Config) dialer() *net.Dialer {
+	return &net.Dialer{Timeout: c.Timeout, KeepAlive: 30 * time.Second}
+}
+
+// exchanges returns what small requests go by, beside the transport that was made for
+// all others. Where that is the app's own, or there may be a proxy, it is nil: they go
+// by the transport too.
+func (c Config) exchanges(transport http.RoundTripper) *exchange.Pool {
+	own, ok := transport.(*http.Transport)
+	if !ok || c.Transport != nil || proxied(c.UseHTTPS) {
+		return nil
+	}
+	return &exchange.Pool{
+		Dial: c.dialer().DialContext, TLS: own.TLSClientConfig, HandshakeTimeout: own.TLSHandshakeTimeout,
+		IdleTimeout: idleConnection, MaxIdle: defaultConnections,
+	}
+}
+
+// proxied says whether http.ProxyFromEnvironment may name a proxy.
+func proxied(https bool) bool { //nolint:revive // it chooses variables
+	names := [...]string{"HTTP_PROXY", "http_proxy"}
+	if https {
+		names = [...]string{"HTTPS_PROXY", "https_proxy"}
+	}
+	return os.Getenv(names[0]) != "" || os.Getenv(names[1]) != ""
 }
 
 func (c Config) credentials() *credentials.Credentials {

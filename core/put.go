@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"runtime"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
+	"github.com/filefield/filefield/internal/exchange"
 	"github.com/filefield/filefield/internal/sigv4"
 )
 
@@ -126,19 +128,13 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 	if path[len(at.path):] != out.key.s { // it has something escaped
 		u.Path, u.RawPath = at.path+out.key.s, path
 	}
-	if out.body != nil && out.size > 0 {
-		ctx = expectBody(ctx)
-	}
-	r := (&http.Request{
+	r := &http.Request{
 		Method: http.MethodPut, URL: u, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: out.header, Host: at.host, ContentLength: out.size,
-	}).WithContext(ctx)
-	if out.body != nil && out.size > 0 {
-		r.Body = sentRope{out.body}
 	}
 	r.Header["User-Agent"] = []string{userAgent}
 	b.store.presigner.authorize(r, path, c)
-	response, err := b.store.transport.RoundTrip(r) //nolint:bodyclose // drain closes it
+	response, err := b.store.carry(ctx, r, out.body) //nolint:bodyclose // drain closes it
 	if err != nil {
 		return nil, &url.Error{Op: "Put", URL: u.String(), Err: err}
 	}
@@ -150,6 +146,19 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 		return nil, responseError(response, b.name, out.key.s)
 	}
 	return response.Header, nil
+}
+
+// carry sends a request of the Store's own: a small one in one write and by itself,
+// unless the app's Transport or its tracing has to see it.
+func (s *Store) carry(ctx context.Context, r *http.Request, body *ropeReader) (*http.Response, error) {
+	if s.exchanges != nil && r.ContentLength <= exchange.MaxBody && httptrace.ContextClientTrace(ctx) == nil {
+		return s.exchanges.Do(ctx, r, body.buffers())
+	}
+	if body != nil && r.ContentLength > 0 {
+		ctx = expectBody(ctx)
+		r.Body = sentRope{body}
+	}
+	return s.transport.RoundTrip(r.WithContext(ctx))
 }
 
 // drain reads what is left of an answer, so that its connection can be used again.

@@ -188,6 +188,23 @@ func (r *ropeReader) writeSome(write func(*net.Buffers) (int64, error)) (int64, 
 	return n, err
 }
 
+// buffers returns what is to be sent, as it lies. It is not to be used after release;
+// a nil reader has nothing.
+func (r *ropeReader) buffers() net.Buffers {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := net.Buffers(r.room[:0])
+	for r.rope != nil && r.at < r.rope.size {
+		have := r.rope.from(r.at)
+		all = append(all, have)
+		r.at += int64(len(have))
+	}
+	return all
+}
+
 // sentRope is the body of a request of the Store's own.
 type sentRope struct{ *ropeReader }
 

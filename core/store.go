@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/filefield/filefield/internal/exchange"
 )
 
 // Store is one S3 storage: its connection, its buckets and its fields. Fields
@@ -23,6 +25,7 @@ type Store struct {
 	config    Config
 	internal  minio.Core        // carries the traffic
 	transport http.RoundTripper // under internal
+	exchanges *exchange.Pool    // for small requests, or nil: they take transport
 	presigner *presigner        // signs URLs and the Store's own requests, sends nothing
 	// otherService: requests are signed for another service than S3's own.
 	otherService bool
@@ -123,7 +126,7 @@ func (s *Store) connect() error {
 	if err != nil {
 		return fmt.Errorf("endpoint %s: %w", c.Endpoint, err)
 	}
-	s.keys, s.internal, s.transport = keys, minio.Core{Client: internal}, transport
+	s.keys, s.internal, s.transport, s.exchanges = keys, minio.Core{Client: internal}, transport, c.exchanges(transport)
 	s.otherService = isOtherService(*internal.EndpointURL())
 	if s.presigner, err = newPresigner(c, internal, options.Creds); err != nil {
 		return fmt.Errorf("external endpoint %s: %w", c.ExternalEndpoint, err)
@@ -212,6 +215,9 @@ func (s *Store) Format(f fmt.State, _ rune) {
 // as when a program ends: a server that shuts down may wait for them. The Store
 // stays usable. A Transport of the app's own must have such a method.
 func (s *Store) CloseIdleConnections() {
+	if s.exchanges != nil {
+		s.exchanges.CloseIdle()
+	}
 	if t, ok := s.transport.(interface{ CloseIdleConnections() }); ok {
 		t.CloseIdleConnections()
 	}
