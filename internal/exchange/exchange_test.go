@@ -144,9 +144,21 @@ func TestTLS(t *testing.T) {
 		if _, text, err := pool.send(t.Context(), server.URL, body); err != nil || !strings.HasSuffix(text, body) {
 			t.Errorf("the server heard %.80q, %v", text, err)
 		}
+		pool.age(time.Second) // so that it is looked at: what the server says of its session has been read
 	}
 	if n := pool.dials.Load(); n != 1 {
 		t.Errorf("there were %d connections, want 1", n)
+	}
+}
+
+func TestAHandshakeThatDoesNotEndIsGivenUp(t *testing.T) {
+	t.Parallel()
+	address := serve(t, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) })
+	pool := newPool(t)
+	pool.HandshakeTimeout = 50 * time.Millisecond
+	_, _, err := pool.send(t.Context(), "https"+strings.TrimPrefix(address, "http"))
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "TLS handshake with 127.0.0.1") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

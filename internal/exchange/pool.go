@@ -3,6 +3,7 @@ package exchange
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -184,7 +185,7 @@ func (p *Pool) dial(ctx context.Context, to target) (*conn, error) {
 	secure, err := p.handshake(ctx, to, raw)
 	if err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, fmt.Errorf("TLS handshake with %s: %w", to.host, err)
 	}
 	return newConn(p, to, secure, raw), nil
 }
