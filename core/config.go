@@ -171,7 +171,8 @@ type Config struct {
 	// MINIO_CA_FILE.
 	CAFile string
 	// Transport carries every request to storage. Default: a pooled transport
-	// made for this Store. CAFile is not applied to a given Transport.
+	// made for this Store, beside which small objects have connections of their own.
+	// CAFile is not applied to a given Transport.
 	Transport http.RoundTripper `json:"-"`
 
 	// Logger receives what the library does by itself, as clean-up that failed, and
