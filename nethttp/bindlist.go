@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -98,7 +97,7 @@ func indirect(t reflect.Type) reflect.Type {
 func firstOnly(t reflect.Type, sent url.Values) url.Values {
 	out := maps.Clone(sent)
 	for name, values := range sent {
-		if slices.ContainsFunc(strings.Split(name, "."), negative) {
+		if leadsBeforeAList(name) {
 			delete(out, name)
 			continue
 		}
@@ -109,9 +108,16 @@ func firstOnly(t reflect.Type, sent url.Values) url.Values {
 	return out
 }
 
-func negative(index string) bool {
-	n, err := strconv.Atoi(index)
-	return err == nil && n < 0
+// leadsBeforeAList says whether one of the names in a path is a negative index.
+func leadsBeforeAList(path string) bool {
+	for name := range strings.SplitSeq(path, ".") {
+		if strings.HasPrefix(name, "-") { // Atoi makes an error of every other name
+			if n, err := strconv.Atoi(name); err == nil && n < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // takesSeveral says whether what a path of names leads to in t is a list.
