@@ -1,3 +1,5 @@
+//go:build linux
+
 package core
 
 import (
@@ -124,7 +126,7 @@ func TestSmallObjectsShareOneConnection(t *testing.T) {
 		t.Errorf("there are %d connections after the idle ones were closed, want 3", n)
 	}
 	relay.hangUp()
-	time.Sleep(20 * time.Millisecond) // or it would be taken to be as it was
+	time.Sleep(20 * time.Millisecond) // the end is on its way
 	save(1)                           // nothing is tried twice
 	if n := relay.count(); n != 4 {
 		t.Errorf("there are %d connections after storage has closed them all, want 4", n)
@@ -142,6 +144,27 @@ func TestATraceSeesSmallRequests(t *testing.T) {
 	})
 	if _, err := b.Save(ctx, "k", Upload{Body: bytes.NewReader([]byte("x")), Replace: true}); err != nil || got != 1 || wrote != 1 {
 		t.Errorf("the trace saw %d connections and %d requests, want one each: %v", got, wrote, err)
+	}
+}
+
+func TestTheWatchdogSeesASmallRequestMove(t *testing.T) {
+	t.Parallel()
+	s := s3test.Start(t)
+	store := openBehind(t, s, s.Endpoint, nil)
+	content := ropeOf(t, []byte("content"))
+	moved := 0
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Endpoint+"/bucket/key", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ContentLength = content.size
+	answer, err := store.carry(t.Context(), r, &ropeReader{rope: content, read: func() { moved++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	drain(answer.Body)
+	if moved != 2 {
+		t.Errorf("it saw %d moves, want the connection and the body", moved)
 	}
 }
 

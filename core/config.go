@@ -464,16 +464,16 @@ func (c Config) dialer() *net.Dialer {
 }
 
 // exchanges returns what small requests go by, beside the transport that was made for
-// all others. Where that is the app's own, or there may be a proxy, it is nil: they go
-// by the transport too.
+// all others. Where that is the app's own, or there may be a proxy, or exchange cannot
+// look at its connections, it is nil: they go by the transport too.
 func (c Config) exchanges(transport http.RoundTripper) *exchange.Pool {
 	own, ok := transport.(*http.Transport)
-	if !ok || c.Transport != nil || proxied(c.UseHTTPS) {
+	if !ok || !exchange.Supported || c.Transport != nil || proxied(c.UseHTTPS) {
 		return nil
 	}
 	return &exchange.Pool{
 		Dial: c.dialer().DialContext, TLS: own.TLSClientConfig, HandshakeTimeout: own.TLSHandshakeTimeout,
-		IdleTimeout: idleConnection, MaxIdle: defaultConnections,
+		IdleTimeout: idleConnection, MaxIdle: defaultConnections, MaxIdleTotal: 4 * defaultConnections,
 	}
 }
 

@@ -152,7 +152,11 @@ func (b *Bucket) roundTrip(ctx context.Context, c credentials.Value, out outgoin
 // unless the app's Transport or its tracing has to see it.
 func (s *Store) carry(ctx context.Context, r *http.Request, body *ropeReader) (*http.Response, error) {
 	if s.exchanges != nil && r.ContentLength <= exchange.MaxBody && httptrace.ContextClientTrace(ctx) == nil {
-		return s.exchanges.Do(ctx, r, body.buffers())
+		var moved func()
+		if body != nil {
+			moved = body.read
+		}
+		return s.exchanges.Do(ctx, r, body.buffers(), moved)
 	}
 	if body != nil && r.ContentLength > 0 {
 		ctx = expectBody(ctx)

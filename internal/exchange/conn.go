@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -62,8 +63,36 @@ func (l limited) Read(b []byte) (int, error) {
 
 func (c *conn) close() { _ = c.raw.Close() } // without TLS's farewell, which may block
 
+// old says whether a connection has been idle for too long. It asks the time of day: the
+// clock of Go's timers stands still while a machine sleeps, and the network's does not.
+func (c *conn) old(most time.Duration) bool {
+	idle := time.Now().Round(0).Sub(c.since.Round(0))
+	return idle < 0 || idle > most
+}
+
+// quiet says whether nothing has been read that belongs to no answer. TLS may have read
+// more than it has given: what it reads is looked at without waiting for anything.
+func (c *conn) quiet() bool {
+	if c.reader.Buffered() > 0 {
+		return false
+	}
+	if _, secure := c.Conn.(*tls.Conn); !secure {
+		return true
+	}
+	if err := c.raw.SetReadDeadline(time.Unix(1, 0)); err != nil {
+		return false
+	}
+	if _, err := c.reader.Peek(1); !errors.Is(err, os.ErrDeadlineExceeded) {
+		return false
+	}
+	return c.raw.SetReadDeadline(time.Time{}) == nil
+}
+
 // check refuses what would be another request on the wire.
 func check(r *http.Request, body net.Buffers) error {
+	if r.URL.Scheme != "http" && r.URL.Scheme != "https" {
+		return fmt.Errorf("unsupported scheme %q", r.URL.Scheme)
+	}
 	if r.Host == "" || !httpguts.ValidHostHeader(r.Host) || !httpguts.ValidHeaderFieldName(r.Method) || r.URL.Opaque != "" {
 		return fmt.Errorf("invalid method %q, host %q or URL", r.Method, r.Host)
 	}
@@ -71,7 +100,7 @@ func check(r *http.Request, body net.Buffers) error {
 		return errors.New("invalid query")
 	}
 	for name, values := range r.Header {
-		if !httpguts.ValidHeaderFieldName(name) {
+		if !httpguts.ValidHeaderFieldName(name) || ofConnection(name) {
 			return fmt.Errorf("invalid header name %q", name)
 		}
 		for _, value := range values {
@@ -91,9 +120,10 @@ func check(r *http.Request, body net.Buffers) error {
 }
 
 // do makes a request. The connection is closed after any failure.
-func (c *conn) do(ctx context.Context, r *http.Request, body net.Buffers) (*http.Response, error) {
+func (c *conn) do(ctx context.Context, r *http.Request, body net.Buffers, moved func()) (*http.Response, error) {
 	stop := context.AfterFunc(ctx, c.interrupt)
-	answer, err := c.exchange(r, body)
+	moved()
+	answer, err := c.exchange(r, body, moved)
 	if err != nil {
 		stop()
 		c.close()
@@ -114,10 +144,13 @@ func (c *conn) do(ctx context.Context, r *http.Request, body net.Buffers) (*http
 // interrupt ends what is being written or read.
 func (c *conn) interrupt() { _ = c.raw.SetDeadline(time.Unix(1, 0)) }
 
-func (c *conn) exchange(r *http.Request, body net.Buffers) (*http.Response, error) {
+func (c *conn) exchange(r *http.Request, body net.Buffers, moved func()) (*http.Response, error) {
 	written := c.write(r, body)
+	if written == nil {
+		moved()
+	}
 	// A server that refuses a request by its head may close before it has read the body.
-	for range maxInformational {
+	for range maxInformational + 1 {
 		c.left = maxHead
 		answer, err := http.ReadResponse(c.reader, r)
 		if err != nil {
@@ -162,7 +195,7 @@ func appendHead(b []byte, r *http.Request) []byte {
 	b = append(append(b, " HTTP/1.1\r\nHost: "...), r.Host...)
 	b = strconv.AppendInt(append(b, "\r\nContent-Length: "...), r.ContentLength, 10)
 	for name, values := range r.Header {
-		if ofConnection(name) {
+		if ofRequest(name) {
 			continue
 		}
 		for _, value := range values {
@@ -172,11 +205,16 @@ func appendHead(b []byte, r *http.Request) []byte {
 	return append(b, "\r\n\r\n"...)
 }
 
-// ofConnection says whether a header is the connection's own and not its user's.
+// ofRequest says whether a header is sent by a field of the request.
+func ofRequest(name string) bool {
+	return strings.EqualFold(name, "Host") || strings.EqualFold(name, "Content-Length")
+}
+
+// ofConnection says whether a header is about the connection, which is not its user's.
 func ofConnection(name string) bool {
 	switch len(name) {
-	case len("Host"), len("Expect"), len("Trailer"), len("Connection"), len("Content-Length"), len("Transfer-Encoding"):
-		for _, own := range [...]string{"Host", "Expect", "Trailer", "Upgrade", "Connection", "Content-Length", "Transfer-Encoding"} {
+	case len("Expect"), len("Trailer"), len("Connection"), len("Transfer-Encoding"):
+		for _, own := range [...]string{"Expect", "Trailer", "Upgrade", "Connection", "Transfer-Encoding"} {
 			if strings.EqualFold(name, own) {
 				return true
 			}
@@ -210,10 +248,11 @@ func (b *answerBody) Close() error {
 		return nil
 	}
 	b.conn = nil
-	if !b.stop() || !b.ended || !b.reusable || c.reader.Buffered() > 0 {
+	if !b.stop() || !b.ended || !b.reusable || !c.quiet() {
 		c.close()
 		return nil
 	}
+	clear(c.head) // over TLS there is somebody's file in it
 	c.pool.put(c)
 	return nil
 }

@@ -8,13 +8,13 @@
 //	pool := exchange.Pool{Dial: (&net.Dialer{Timeout: 10 * time.Second}).DialContext}
 //	defer pool.CloseIdle()
 //	r := &http.Request{Method: "PUT", URL: u, Host: u.Host, Header: header, ContentLength: size}
-//	answer, err := pool.Do(ctx, r, net.Buffers{body})
+//	answer, err := pool.Do(ctx, r, net.Buffers{body}, nil)
 //	if err != nil {
 //		return err
 //	}
 //	defer answer.Body.Close()
 //
 // It knows no proxies, redirects, cookies, HTTP/2, trailers and no "Expect": whoever
-// needs them, or has a body of more than MaxBody, takes net/http. The answer is parsed by
-// net/http.
+// needs them, or has a body of more than MaxBody, takes net/http, and so does whoever is
+// not on Linux (Supported). The answer is parsed by net/http.
 package exchange

@@ -1,3 +1,5 @@
+//go:build linux
+
 package exchange
 
 import (
@@ -57,7 +59,7 @@ func put(base string, parts ...string) (*http.Request, net.Buffers) {
 // send makes a request and reads its answer.
 func (c *counted) send(ctx context.Context, base string, parts ...string) (status int, text string, err error) {
 	r, body := put(base, parts...)
-	answer, err := c.Do(ctx, r, body)
+	answer, err := c.Do(ctx, r, body, nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -144,7 +146,7 @@ func TestTLS(t *testing.T) {
 		if _, text, err := pool.send(t.Context(), server.URL, body); err != nil || !strings.HasSuffix(text, body) {
 			t.Errorf("the server heard %.80q, %v", text, err)
 		}
-		pool.age(time.Second) // so that it is looked at: what the server says of its session has been read
+		time.Sleep(5 * time.Millisecond) // what the server says of its session has been read
 	}
 	if n := pool.dials.Load(); n != 1 {
 		t.Errorf("there were %d connections, want 1", n)
@@ -183,6 +185,93 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	if n := len(pool.idle[target{"http", strings.TrimPrefix(server.URL, "http://")}]); n > 3 {
 		t.Errorf("%d connections are kept, want 3", n)
 	}
+}
+
+// TestNoPoolIsLargerThanAllowed counts across hosts.
+func TestNoPoolIsLargerThanAllowed(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	pool.MaxIdleTotal = 2
+	for range 3 {
+		server := httptest.NewServer(http.HandlerFunc(echo))
+		defer server.Close()
+		if _, _, err := pool.send(t.Context(), server.URL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(pool.idle) != 2 || pool.total != 2 {
+		t.Errorf("%d hosts have %d connections, want 2", len(pool.idle), pool.total)
+	}
+}
+
+// TestWhatIsSaidAfterAnAnswerIsNoAnswerToTheNextRequest has servers that say more than
+// they were asked for, at once or later, and at the end of what TLS holds for itself.
+func TestWhatIsSaidAfterAnAnswerIsNoAnswerToTheNextRequest(t *testing.T) {
+	t.Parallel()
+	const other = "HTTP/1.1 200 OK\r\nX-Other: 1\r\nContent-Length: 0\r\n\r\n"
+	long := "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Long: "
+	long += strings.Repeat("x", readBuffer-len(long)-len("\r\n\r\n")) + "\r\n\r\n"
+	for name, speak := range map[string]func(net.Conn){
+		"behind an answer that fills the buffer": func(c net.Conn) { _, _ = io.WriteString(c, long+other) },
+		"a moment later": func(c net.Conn) {
+			_, _ = io.WriteString(c, long)
+			time.Sleep(time.Millisecond)
+			_, _ = io.WriteString(c, other)
+		},
+		"a farewell without an end": func(c net.Conn) {
+			_, _ = io.WriteString(c, long)
+			if secure, ok := c.(*tls.Conn); ok {
+				_ = secure.CloseWrite()
+			}
+		},
+	} {
+		for _, secure := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, with TLS %t", name, secure), func(t *testing.T) {
+				t.Parallel()
+				address := serve(t, func(c net.Conn, r *bufio.Reader) {
+					if secure {
+						c = tls.Server(peeked{c, r}, certificate())
+						r = bufio.NewReader(c)
+					}
+					for hear(r) == nil { // it is the client that closes
+						speak(c)
+					}
+				})
+				pool := newPool(t)
+				if secure {
+					address = "https" + strings.TrimPrefix(address, "http")
+					pool.TLS = &tls.Config{InsecureSkipVerify: true}
+				}
+				for range 3 {
+					r, body := put(address, "body")
+					answer, err := pool.Do(t.Context(), r, body, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					answer.Body.Close()
+					if answer.Header.Get("X-Other") != "" {
+						t.Fatal("the answer is another's")
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			})
+		}
+	}
+}
+
+// peeked is a connection of which something has been read already.
+type peeked struct {
+	net.Conn
+	r io.Reader
+}
+
+func (p peeked) Read(b []byte) (int, error) { return p.r.Read(b) }
+
+func certificate() *tls.Config {
+	server := httptest.NewUnstartedServer(nil)
+	server.StartTLS()
+	defer server.Close()
+	return &tls.Config{Certificates: server.TLS.Certificates, MinVersion: tls.VersionTLS12, DynamicRecordSizingDisabled: true}
 }
 
 func TestAConnectionIsNotUsedAgain(t *testing.T) {
@@ -231,7 +320,6 @@ func TestAnIdleConnectionThatTheServerClosedIsNotUsed(t *testing.T) {
 			t.Fatalf("the answer is %d, %v", status, err)
 		}
 		<-closed
-		pool.age(time.Second)
 	}
 	if n := pool.dials.Load(); n != 2 {
 		t.Errorf("there were %d connections, want 2", n)
@@ -246,6 +334,37 @@ func (c *counted) age(by time.Duration) {
 		for _, one := range list {
 			one.since = one.since.Add(-by)
 		}
+	}
+}
+
+func TestAConnectionThatWasIdleWhileTheMachineSleptIsNotUsed(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(echo))
+	defer server.Close()
+	pool := newPool(t)
+	for n, by := range []time.Duration{0, time.Hour, -time.Hour} {
+		pool.age(by)
+		if _, _, err := pool.send(t.Context(), server.URL); err != nil || int(pool.dials.Load()) != n+1 {
+			t.Errorf("%s later there were %d connections, want %d: %v", by, pool.dials.Load(), n+1, err)
+		}
+	}
+}
+
+func TestAConnectionInUseIsClosedAfterCloseIdle(t *testing.T) {
+	t.Parallel()
+	pool := newPool(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/close" {
+			pool.CloseIdle()
+		}
+		echo(w, r)
+	}))
+	defer server.Close()
+	for path, want := range map[string]int{"/close": 0, "/": 1} {
+		if _, _, err := pool.send(t.Context(), server.URL+path); err != nil || pool.total != want {
+			t.Errorf("after %s there are %d connections, want %d: %v", path, pool.total, want, err)
+		}
+		pool.CloseIdle()
 	}
 }
 
@@ -320,6 +439,47 @@ func TestARequestEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestAContextThatHasEndedSendsNothing(t *testing.T) {
+	t.Parallel()
+	var heard atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		heard.Add(1)
+		echo(w, r)
+	}))
+	defer server.Close()
+	pool := newPool(t)
+	if _, _, err := pool.send(t.Context(), server.URL); err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("the client has gone")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(cause)
+	for range 20 {
+		if _, _, err := pool.send(ctx, server.URL); !errors.Is(err, cause) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+	if _, _, err := pool.send(t.Context(), server.URL); err != nil || heard.Load() != 2 || pool.dials.Load() != 1 {
+		t.Errorf("the server heard %d requests by %d connections, want 2 by 1: %v", heard.Load(), pool.dials.Load(), err)
+	}
+}
+
+func TestMovedIsCalledWithTheConnectionAndAfterTheBody(t *testing.T) {
+	t.Parallel()
+	moved := 0
+	address := serve(t, func(c net.Conn, r *bufio.Reader) {
+		if hear(r) == nil {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		}
+	})
+	r, body := put(address, "body")
+	answer, err := newPool(t).Do(t.Context(), r, body, func() { moved++ })
+	if err != nil || moved != 2 {
+		t.Fatalf("it was called %d times, want 2: %v", moved, err)
+	}
+	answer.Body.Close()
+}
+
 func TestWhatIsNoAnswerIsAnError(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]string{
@@ -352,6 +512,8 @@ func TestWhatWouldBeAnotherRequestIsNotSent(t *testing.T) {
 		"a method":            func(r *http.Request) { r.Method = "GET / HTTP/1.1\r\n" },
 		"a query":             func(r *http.Request) { r.URL.RawQuery = "a HTTP/1.1\r\nB: c" },
 		"an opaque URL":       func(r *http.Request) { r.URL.Opaque = "//a" },
+		"a scheme":            func(r *http.Request) { r.URL.Scheme = "HTTPS" },
+		"an upgrade":          func(r *http.Request) { r.Header.Set("Upgrade", "h2c") },
 		"another length":      func(r *http.Request) { r.ContentLength = 3 },
 		"more than a body is": func(r *http.Request) { r.ContentLength = MaxBody + 1 },
 	} {
@@ -360,7 +522,7 @@ func TestWhatWouldBeAnotherRequestIsNotSent(t *testing.T) {
 		if r.ContentLength > MaxBody {
 			body = net.Buffers{make([]byte, MaxBody+1)}
 		}
-		if _, err := pool.Do(t.Context(), r, body); err == nil {
+		if _, err := pool.Do(t.Context(), r, body, nil); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -372,7 +534,7 @@ func TestWhatWouldBeAnotherRequestIsNotSent(t *testing.T) {
 func TestAddresses(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
-		"a.example": "a.example:80", "a.example:9000": "a.example:9000", "[::1]": "[::1]:80", "[::1]:9000": "[::1]:9000",
+		"a.example": "a.example:80", "a.example:": "a.example:80", "a.example:9000": "a.example:9000", "[::1]": "[::1]:80", "[::1]:9000": "[::1]:9000",
 	} {
 		if got := (target{"http", host}).address(); got != want {
 			t.Errorf("%s is %s, want %s", host, got, want)

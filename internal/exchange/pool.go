@@ -1,18 +1,20 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"net/url"
 	"sync"
 	"time"
 )
 
-// MaxBody is the longest body: what a server's and this system's buffers hold, so that
-// it can be written although nobody reads it, as where it is refused by its headers.
+// MaxBody is the longest body: what the buffers of a connection hold by Linux's defaults,
+// so that it can be written although nobody reads it, as where it is refused by its head.
+// Where they hold less, such an answer is not heard before ctx ends.
 const MaxBody = 64 << 10
 
 // Pool makes requests, and keeps the connections they went by for others. Dial is
@@ -20,8 +22,8 @@ const MaxBody = 64 << 10
 type Pool struct {
 	// Dial opens a connection. Its error is Do's.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// TLS is for https; its ServerName is set by the request's host. Default: the zero
-	// configuration.
+	// TLS is for https. A ServerName that is empty is the request's host. Default: the
+	// zero configuration.
 	TLS *tls.Config
 	// HandshakeTimeout bounds TLS handshakes. Default: ctx alone.
 	HandshakeTimeout time.Duration
@@ -29,15 +31,20 @@ type Pool struct {
 	IdleTimeout time.Duration
 	// MaxIdle is how many are kept for a host. Default 64.
 	MaxIdle int
+	// MaxIdleTotal is how many are kept for all hosts. Default 256.
+	MaxIdleTotal int
 
-	mu    sync.Mutex
-	idle  map[target][]*conn // the longest unused first
-	timer *time.Timer        // of the idle ones, nil: none is set
+	mu      sync.Mutex
+	idle    map[target][]*conn // the longest unused first
+	total   int                // in idle
+	closing bool               // since CloseIdle nobody has asked for a connection
+	timer   *time.Timer        // of the idle ones, nil: none is set
 }
 
 const (
-	defaultIdleTimeout = time.Minute
-	defaultMaxIdle     = 64
+	defaultIdleTimeout  = time.Minute
+	defaultMaxIdle      = 64
+	defaultMaxIdleTotal = 256
 )
 
 // target is where connections go.
@@ -45,30 +52,40 @@ type target struct{ scheme, host string }
 
 // address is the target's for Dial.
 func (to target) address() string {
-	if _, _, err := net.SplitHostPort(to.host); err == nil {
-		return to.host
-	}
-	port := "80"
-	if to.scheme == "https" {
+	u := url.URL{Host: to.host}
+	port := u.Port()
+	switch {
+	case port != "":
+	case to.scheme == "https":
 		port = "443"
+	default:
+		port = "80"
 	}
-	return net.JoinHostPort(strings.Trim(to.host, "[]"), port) // those of an IPv6 address
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // Do makes a request by its Method, URL, Host, Header and ContentLength, with body,
 // which is of that length and is not used any more when Do returns. ctx bounds it all,
 // with the reading of the answer's Body, which has to be closed; read to its end, its
-// connection is used again. A connection that breaks is an error, and whether the
-// request was carried out then nobody knows: it is never made again by itself.
-func (p *Pool) Do(ctx context.Context, r *http.Request, body net.Buffers) (*http.Response, error) {
+// connection is used again. moved, if not nil, is called when there is a connection, and
+// when all has been written. A connection that breaks is an error, and whether the
+// request was carried out then nobody knows: it is never made again by itself. Nothing
+// is sent for a ctx that has ended before.
+func (p *Pool) Do(ctx context.Context, r *http.Request, body net.Buffers, moved func()) (*http.Response, error) {
 	if err := check(r, body); err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	c, err := p.conn(ctx, target{r.URL.Scheme, r.URL.Host})
 	if err != nil {
 		return nil, err
 	}
-	return c.do(ctx, r, body)
+	if moved == nil {
+		moved = func() {}
+	}
+	return c.do(ctx, r, body, moved)
 }
 
 // conn returns a connection that no other request uses.
@@ -78,7 +95,7 @@ func (p *Pool) conn(ctx context.Context, to target) (*conn, error) {
 		if c == nil {
 			return p.dial(ctx, to)
 		}
-		if c.usable() {
+		if !c.old(p.idleTimeout()) && c.usable() {
 			return c, nil
 		}
 		c.close()
@@ -89,6 +106,7 @@ func (p *Pool) conn(ctx context.Context, to target) (*conn, error) {
 func (p *Pool) take(to target) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.closing = false
 	list := p.idle[to]
 	if len(list) == 0 {
 		return nil
@@ -96,6 +114,7 @@ func (p *Pool) take(to target) *conn {
 	c := list[len(list)-1]
 	list[len(list)-1] = nil
 	p.idle[to] = list[:len(list)-1]
+	p.total--
 	return c
 }
 
@@ -104,12 +123,8 @@ func (p *Pool) put(c *conn) {
 	c.since = time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	most := p.MaxIdle
-	if most == 0 {
-		most = defaultMaxIdle
-	}
 	list := p.idle[c.to]
-	if len(list) >= most {
+	if p.closing || len(list) >= cmp.Or(p.MaxIdle, defaultMaxIdle) || p.total >= cmp.Or(p.MaxIdleTotal, defaultMaxIdleTotal) {
 		c.close()
 		return
 	}
@@ -117,16 +132,14 @@ func (p *Pool) put(c *conn) {
 		p.idle = map[target][]*conn{}
 	}
 	p.idle[c.to] = append(list, c)
+	p.total++
 	if p.timer == nil {
 		p.timer = time.AfterFunc(p.idleTimeout(), p.closeOld)
 	}
 }
 
 func (p *Pool) idleTimeout() time.Duration {
-	if p.IdleTimeout == 0 {
-		return defaultIdleTimeout
-	}
-	return p.IdleTimeout
+	return cmp.Or(p.IdleTimeout, defaultIdleTimeout)
 }
 
 // closeOld closes what has been idle for too long, and comes again for the rest.
@@ -134,7 +147,10 @@ func (p *Pool) closeOld() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	limit := time.Now().Add(-p.idleTimeout())
-	p.timer = nil
+	if p.timer != nil { // CloseIdle may have been here, and put after it, while this waited
+		p.timer.Stop()
+		p.timer = nil
+	}
 	var next time.Time
 	for to, list := range p.idle {
 		old := 0
@@ -142,6 +158,7 @@ func (p *Pool) closeOld() {
 			list[old].close()
 			old++
 		}
+		p.total -= old
 		list = append(list[:0], list[old:]...)
 		clear(list[len(list) : len(list)+old])
 		if len(list) == 0 {
@@ -158,7 +175,8 @@ func (p *Pool) closeOld() {
 	}
 }
 
-// CloseIdle closes the connections that no request uses. The Pool stays usable.
+// CloseIdle closes the connections that no request uses, and those of requests under way
+// when they have ended, unless others have been made since. The Pool stays usable.
 func (p *Pool) CloseIdle() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,6 +190,7 @@ func (p *Pool) CloseIdle() {
 		}
 	}
 	clear(p.idle)
+	p.total, p.closing = 0, true
 }
 
 func (p *Pool) dial(ctx context.Context, to target) (*conn, error) {

@@ -1,21 +1,14 @@
-//go:build unix
-
 package exchange
 
-import (
-	"syscall"
-	"time"
-)
+import "syscall"
 
-// briefly is how long a connection is taken to be as it was.
-const briefly = 10 * time.Millisecond
+// Supported says whether this system lets an idle connection be looked at before it is
+// used again. A Pool works without, and connects anew for every request.
+const Supported = true
 
 // usable says whether an idle connection has neither been closed by the server nor has
-// anything to read, which would be no answer to the next request.
+// anything to read, which would be taken for the answer to the next request.
 func (c *conn) usable() bool {
-	if time.Since(c.since) < briefly {
-		return true
-	}
 	raw, ok := c.raw.(syscall.Conn)
 	if !ok {
 		return false
@@ -28,7 +21,7 @@ func (c *conn) usable() bool {
 	err = way.Read(func(fd uintptr) bool {
 		var one [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		usable = err == syscall.EAGAIN || err == syscall.EWOULDBLOCK
+		usable = err == syscall.EAGAIN
 		return true
 	})
 	return err == nil && usable
