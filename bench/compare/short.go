@@ -27,9 +27,9 @@ type keptLimit struct {
 
 func kept() map[string]keptLimit {
 	return map[string]keptLimit{
-		"10KiB×4":         {requests: 1, allocations: 290},
-		"1MiB×4":          {requests: 1, allocations: 330},
-		"12MiB×2 unknown": {requests: 5, allocations: 1600},
+		"10KiB×4":         {requests: 1, allocations: 220},
+		"1MiB×4":          {requests: 1, allocations: 280},
+		"12MiB×2 unknown": {requests: 5, allocations: 1450},
 	}
 }
 

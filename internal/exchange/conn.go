@@ -34,7 +34,8 @@ type conn struct {
 	net.Conn // what is written and read
 	pool     *Pool
 	to       target
-	raw      net.Conn // under TLS
+	raw      net.Conn    // under TLS
+	look     func() bool // at raw, made by its first use
 	reader   *bufio.Reader
 	left     int64 // that may be read before an answer's head has ended
 	head     []byte

@@ -589,3 +589,18 @@ func FuzzHead(f *testing.F) {
 		}
 	})
 }
+
+func TestAConnectionIsLookedAtWithoutAllocating(t *testing.T) { //nolint:paralleltest // it counts allocations
+	server := httptest.NewServer(http.HandlerFunc(echo))
+	defer server.Close()
+	pool := newPool(t)
+	if _, _, err := pool.send(t.Context(), server.URL); err != nil {
+		t.Fatal(err)
+	}
+	c := pool.take(target{"http", strings.TrimPrefix(server.URL, "http://")})
+	defer c.close()
+	usable := true
+	if n := testing.AllocsPerRun(100, func() { usable = usable && c.usable() }); n != 0 || !usable {
+		t.Errorf("it took %.0f allocations, want none; usable: %t", n, usable)
+	}
+}

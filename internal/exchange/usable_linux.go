@@ -1,6 +1,9 @@
 package exchange
 
-import "syscall"
+import (
+	"net"
+	"syscall"
+)
 
 // Supported says whether this system lets an idle connection be looked at before it is
 // used again. A Pool works without, and connects anew for every request.
@@ -9,20 +12,29 @@ const Supported = true
 // usable says whether an idle connection has neither been closed by the server nor has
 // anything to read, which would be taken for the answer to the next request.
 func (c *conn) usable() bool {
-	raw, ok := c.raw.(syscall.Conn)
-	if !ok {
-		return false
+	if c.look == nil {
+		c.look = looking(c.raw)
 	}
-	way, err := raw.SyscallConn()
+	return c.look()
+}
+
+// looking returns a function that looks at a connection, and allocates nothing.
+func looking(raw net.Conn) func() bool {
+	no := func() bool { return false }
+	system, ok := raw.(syscall.Conn)
+	if !ok {
+		return no
+	}
+	way, err := system.SyscallConn()
 	if err != nil {
-		return false
+		return no
 	}
 	usable := false
-	err = way.Read(func(fd uintptr) bool {
+	look := func(fd uintptr) bool {
 		var one [1]byte
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		usable = err == syscall.EAGAIN
 		return true
-	})
-	return err == nil && usable
+	}
+	return func() bool { return way.Read(look) == nil && usable }
 }
