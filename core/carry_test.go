@@ -80,16 +80,13 @@ func (r *relay) count() int {
 	return r.made
 }
 
-func openBehind(t *testing.T, s *s3test.Server, address string, change func(*Config)) *Store {
+// openAt returns a Store that reaches a storage by an address, and tries nothing twice.
+func openAt(t *testing.T, s *s3test.Server, address string) *Store {
 	t.Helper()
-	config := Config{
+	store, err := Open(Config{
 		Endpoint: address, AccessKey: s.AccessKey, SecretKey: Secret(s.SecretKey), Attempts: 1,
 		SigningKeys: []Secret{"a key for tests, long enough"},
-	}
-	if change != nil {
-		change(&config)
-	}
-	store, err := Open(config)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +98,7 @@ func TestSmallObjectsShareOneConnection(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
 	relay := startRelay(t, s.Endpoint)
-	store := openBehind(t, s, relay.address, nil)
+	store := openAt(t, s, relay.address)
 	b := store.Bucket(s.Bucket(t))
 	save := func(size int) {
 		t.Helper()
@@ -136,7 +133,7 @@ func TestSmallObjectsShareOneConnection(t *testing.T) {
 func TestATraceSeesSmallRequests(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	b := openBehind(t, s, s.Endpoint, nil).Bucket(s.Bucket(t))
+	b := openAt(t, s, s.Endpoint).Bucket(s.Bucket(t))
 	var got, wrote int
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
 		GotConn:      func(httptrace.GotConnInfo) { got++ },
@@ -150,7 +147,7 @@ func TestATraceSeesSmallRequests(t *testing.T) {
 func TestTheWatchdogSeesASmallRequestMove(t *testing.T) {
 	t.Parallel()
 	s := s3test.Start(t)
-	store := openBehind(t, s, s.Endpoint, nil)
+	store := openAt(t, s, s.Endpoint)
 	content := ropeOf(t, []byte("content"))
 	moved := 0
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.Endpoint+"/bucket/key", http.NoBody)

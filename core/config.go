@@ -18,6 +18,7 @@ import (
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
+	"golang.org/x/net/http/httpproxy"
 
 	"github.com/filefield/filefield/internal/exchange"
 )
@@ -468,7 +469,7 @@ func (c Config) dialer() *net.Dialer {
 // look at its connections, it is nil: they go by the transport too.
 func (c Config) exchanges(transport http.RoundTripper) *exchange.Pool {
 	own, ok := transport.(*http.Transport)
-	if !ok || !exchange.Supported || c.Transport != nil || proxied(c.UseHTTPS) {
+	if !ok || !exchange.Supported || c.Transport != nil || c.proxied() {
 		return nil
 	}
 	return &exchange.Pool{
@@ -478,12 +479,12 @@ func (c Config) exchanges(transport http.RoundTripper) *exchange.Pool {
 }
 
 // proxied says whether http.ProxyFromEnvironment may name a proxy.
-func proxied(https bool) bool { //nolint:revive // it chooses variables
-	names := [...]string{"HTTP_PROXY", "http_proxy"}
-	if https {
-		names = [...]string{"HTTPS_PROXY", "https_proxy"}
+func (c Config) proxied() bool {
+	named := httpproxy.FromEnvironment()
+	if c.UseHTTPS {
+		return named.HTTPSProxy != ""
 	}
-	return os.Getenv(names[0]) != "" || os.Getenv(names[1]) != ""
+	return named.HTTPProxy != ""
 }
 
 func (c Config) credentials() *credentials.Credentials {

@@ -213,12 +213,9 @@ func ofRequest(name string) bool {
 
 // ofConnection says whether a header is about the connection, which is not its user's.
 func ofConnection(name string) bool {
-	switch len(name) {
-	case len("Expect"), len("Trailer"), len("Connection"), len("Transfer-Encoding"):
-		for _, own := range [...]string{"Expect", "Trailer", "Upgrade", "Connection", "Transfer-Encoding"} {
-			if strings.EqualFold(name, own) {
-				return true
-			}
+	for _, own := range [...]string{"Connection", "Expect", "Trailer", "Transfer-Encoding", "Upgrade"} {
+		if strings.EqualFold(name, own) {
+			return true
 		}
 	}
 	return false

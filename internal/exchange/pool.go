@@ -52,8 +52,7 @@ type target struct{ scheme, host string }
 
 // address is the target's for Dial.
 func (to target) address() string {
-	u := url.URL{Host: to.host}
-	port := u.Port()
+	port := (&url.URL{Host: to.host}).Port()
 	switch {
 	case port != "":
 	case to.scheme == "https":
@@ -61,8 +60,11 @@ func (to target) address() string {
 	default:
 		port = "80"
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	return net.JoinHostPort(to.name(), port)
 }
+
+// name is the target's, without a port.
+func (to target) name() string { return (&url.URL{Host: to.host}).Hostname() }
 
 // Do makes a request by its Method, URL, Host, Header and ContentLength, with body,
 // which is of that length and is not used any more when Do returns. ctx bounds it all,
@@ -221,11 +223,7 @@ func (p *Pool) handshake(ctx context.Context, to target, raw net.Conn) (*tls.Con
 	}
 	config.NextProtos = nil // HTTP/1.1 is what is spoken without
 	if config.ServerName == "" {
-		host, _, err := net.SplitHostPort(to.address())
-		if err != nil {
-			return nil, err
-		}
-		config.ServerName = host
+		config.ServerName = to.name()
 	}
 	secure := tls.Client(raw, config)
 	return secure, secure.HandshakeContext(ctx)
