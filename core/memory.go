@@ -56,6 +56,7 @@ type memory struct {
 	readers   map[*borrower]struct{} // that wait for their senders
 	looked    time.Time              // for slow ones
 	moved     time.Time              // when something was stored
+	turned    time.Time              // when uploads were refused for others
 }
 
 func newMemory(limit int64, patience time.Duration) *memory {

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -16,9 +17,10 @@ import (
 //
 // An upload that waits itself cannot be slow, since it cannot move. Where nothing
 // was stored for slowChunk, though, and others have not even begun, then those that
-// hold memory and wait are in each other's way. Those that have stored nothing yet,
-// and have waited longest, are refused, half of them at a time: that makes room for
-// the others.
+// hold memory and wait are in each other's way. Half of them are refused, those that
+// have stored nothing yet first, and of these the ones that came first: that makes room
+// for the others. The other half is given slowChunk more, since promises may be held by
+// senders that do move, if slowly, and the next free ones go to the newest.
 //
 // Each of it goes as far as is asked for, so a new upload finds memory after
 // slowChunk and lookEvery, whatever those before it have sent until they stopped.
@@ -111,20 +113,23 @@ func (m *memory) interruptSlow(slow []*borrower, wanted int) int {
 // turnAway refuses uploads that hold memory and wait for more, where nothing was
 // stored for a while that would have freed any. Called with the lock held.
 func (m *memory) turnAway(now time.Time, wanted int) {
-	if wanted <= 0 || m.sending > 0 || now.Sub(m.moved) < slowChunk {
+	if wanted <= 0 || m.sending > 0 || now.Sub(m.moved) < slowChunk || now.Sub(m.turned) < slowChunk {
 		return
 	}
-	var stuck []*waiter // those that have waited longest come first
+	var stuck []*waiter
 	for _, w := range m.waiting {
 		if w.borrower.filling > 0 && now.Sub(w.since) >= slowChunk {
 			stuck = append(stuck, w)
 		}
 	}
-	slices.SortStableFunc(stuck, func(a, b *waiter) int { return a.borrower.stored() - b.borrower.stored() })
+	slices.SortFunc(stuck, func(a, b *waiter) int {
+		return cmp.Or(a.borrower.stored()-b.borrower.stored(), a.borrower.number-b.borrower.number)
+	})
 	for _, w := range stuck[:(len(stuck)+1)/2] {
 		if wanted <= 0 {
 			return
 		}
+		m.turned = now
 		m.forget(w)
 		w.granted <- nil
 		wanted -= w.borrower.filling
