@@ -147,11 +147,13 @@ type Config struct {
 	// is used up, clients wait. Default 64 MiB, at least 8 MiB. An upload whose
 	// parts are larger than that may exceed it by one part.
 	//
-	// While others wait, memory is given for a part at a time, every other time to
-	// the upload that came last, and uploads that do not move make way: those that
-	// take more than 4 seconds for 64 KiB are interrupted (Upload.Interrupt), and
-	// where nothing was stored for 4 seconds, those that hold memory and wait for
-	// more are refused with ErrUnavailable for others to begin. So a new upload is
+	// An upload gets memory for a whole part, or waits; every other time the one that
+	// came last is next. A part of it all is for files of up to 64 KiB, and those of up
+	// to 512 KiB go past larger ones. Uploads that others wait for make way: those that
+	// take more than 4 seconds for 64 KiB are interrupted (Upload.Interrupt), those that
+	// take more than 40 for a part have three quarters of the memory at most, and where
+	// nothing was stored for 4 seconds, of those that have stored nothing and wait for
+	// more, half are refused with ErrUnavailable for others to begin. So a new upload is
 	// served within seconds, whatever thousands of others have sent before they
 	// stopped. While nobody waits, none is ended.
 	//

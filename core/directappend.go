@@ -191,6 +191,8 @@ func (a *appending) load(ctx context.Context) error {
 			return err
 		}
 		defer body.Close()
+		a.borrower.dog = dog
+		defer func() { a.borrower.dog = nil }()
 		err = a.part.fill(ctx, a.borrower, &watchedReader{body, dog}, a.rest)
 		if err == io.EOF && a.part.size < a.rest {
 			return io.ErrUnexpectedEOF

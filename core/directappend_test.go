@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/filefield/filefield/core"
 	"github.com/filefield/filefield/internal/s3test"
@@ -189,5 +190,29 @@ func TestAPieceIsRefused(t *testing.T) {
 	wantKind(t, "a piece after the upload's end", err, core.ErrNotFound)
 	if got := d.files(t); len(got) > 0 {
 		t.Errorf("the bucket has %q, want nothing", got)
+	}
+}
+
+// What waits for memory does not wait for storage, whose time is another.
+func TestAWaitForMemoryIsNoOutageOfStorage(t *testing.T) {
+	t.Parallel()
+	content := digits(8 << 20)
+	d, token := appended(t, len(content), content[:3<<20], func(c *core.Config) { c.Memory, c.Timeout = 8*core.MiB, time.Second })
+	const held = 9 << 20 // over the limit
+	reader, writer := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := d.Bucket().Save(t.Context(), "holder", core.Upload{Body: reader, Options: core.ObjectOptions{PartSize: 16 * core.MiB}})
+		ended <- err
+	}()
+	if _, err := writer.Write(make([]byte, held)); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(4*time.Second, func() { _ = writer.Close() })
+	if n, err := d.AppendDirect(t.Context(), token, core.DirectPiece{Offset: 3 << 20, Body: strings.NewReader(content[3<<20:])}); err != nil {
+		t.Errorf("of a piece %d bytes were kept: %v", n, err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }

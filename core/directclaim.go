@@ -348,7 +348,7 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, header http.Header, body io.Reader) (arrival, error) {
+func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, header http.Header, body *watchedReader) (arrival, error) {
 	const op = "claim"
 	refuse := func(kind Kind, format string, args ...any) (arrival, error) {
 		return arrival{}, f.directError(kind, op, fmt.Sprintf(format, args...))
@@ -365,9 +365,11 @@ func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, hea
 		return refuse(ErrEmpty, "the submitted file is empty")
 	}
 	u := &upload{
-		store: f.store, bucket: f.bucket, field: c.Name, image: f.image, borrower: &borrower{memory: f.store.memory},
-		body: &meter{ctx: ctx, from: body, max: info.Size},
+		store: f.store, bucket: f.bucket, field: c.Name, image: f.image,
+		borrower: &borrower{memory: f.store.memory, dog: body.dog},
+		body:     &meter{ctx: ctx, from: body, max: info.Size},
 	}
+	u.borrower.most, _ = chunksOf(info.Size, 0)
 	head := &rope{}
 	defer func() { u.borrower.drop(head.chunks) }()
 	if err := fillHead(ctx, u, head, min(info.Size, SniffLen)); err != nil {

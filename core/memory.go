@@ -21,17 +21,15 @@ const keepFree = int(16 * MiB / chunkSize)
 // memory lends chunks to uploads under one limit. When the limit is reached,
 // uploads wait, and through them their clients: that is the back-pressure.
 //
-// While there is enough, an upload takes chunks one by one. Once uploads wait,
-// these rules keep them from blocking each other for ever:
+// An upload is promised all that its part still lacks, or waits until it is: who has
+// a promise never waits again before its part is sent, and its memory comes back. So
+// none of those that wait holds much, and one that has a promise and does not move is
+// held up by its sender alone (see slow.go).
 //
-// A quarter of the limit is for the first chunks of uploads, so that small files
-// pass whatever the large ones do.
-//
-// What else comes free is promised to one upload after another, to each all that
-// its part still lacks, and kept until it is enough: who has a promise never waits
-// again before its part is sent, and its memory comes back. So of those that wait
-// for memory and have some, none has a promise; and one that has a promise and
-// does not move is held up by its sender alone (see slow.go).
+// A quarter of the limit is for the first chunks of uploads, half of it for files
+// that have no second one, so that small files pass whatever the large ones do. What
+// else comes free is kept for one upload after another until it is enough, past which
+// go uploads that lack little, and once at a time the one that came last.
 //
 // And if all lies in half-filled parts without a promise, so that nothing would
 // come back, or the part is larger than what can be promised, one upload may go
@@ -45,17 +43,19 @@ type memory struct {
 	arena     *arena
 	lent      int
 	firsts    int // of the lent ones, uploads' first chunks
+	heads     int // of these, the ones of files that have more
 	sending   int // parts on their way, of several chunks: these will come back
 	waiting   []*waiter
 	overdrawn *borrower
 	promised  int                    // chunks, not lent yet
 	assured   int                    // uploads with a promise whose part is not sent yet
+	little    int                    // chunks that were promised past the one whose turn it is
 	granted   int                    // times, by which the order of those that wait changes
 	passed    bool                   // the newest upload has passed the one whose turn it is
 	uploads   int                    // that have come so far
 	readers   map[*borrower]struct{} // that wait for their senders
 	looked    time.Time              // for slow ones
-	moved     time.Time              // when something was stored
+	moved     time.Time              // when something was stored that frees memory
 	turned    time.Time              // when uploads were refused for others
 }
 
@@ -71,16 +71,20 @@ type borrower struct {
 	filling int           // chunks of the part being filled
 	started bool          // it has had a chunk before
 	first   bool          // it has its first chunk still
+	head    bool          // which is not the whole file
 	waited  time.Duration // for the part being filled
 
-	number   int  // counts uploads as they come, from 1
-	most     int  // chunks of the whole file and its end, or 0: not known
-	part     int  // chunks of its first part
-	had      int  // chunks so far
-	lacks    int  // chunks of the part being filled
-	promised int  // chunks it can take without waiting
-	assured  bool // it has had a promise for the part being filled
+	number   int       // counts uploads as they come, from 1
+	most     int       // chunks of the whole file and its end, or 0: not known
+	part     int       // chunks of its first part
+	had      int       // chunks so far
+	lacks    int       // chunks of the part being filled
+	promised int       // chunks it can take without waiting
+	assured  bool      // it has had a promise for the part being filled
+	given    time.Time // when
+	little   int       // chunks of a promise that passed the one whose turn it was
 
+	dog       *watchdog // of storage that is read from, which waits for memory too, or nil
 	interrupt func()    // ends a read that waits for the sender, or nil
 	since     time.Time // it reads for the chunk it has now; zero while it waits for one
 }
@@ -100,18 +104,21 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 		m.uploads++
 		b.number = m.uploads
 	}
-	if m.overdrawn == b || b.promised > 0 || (len(m.waiting) == 0 && m.room(b, 1)) {
+	if m.ready(b) {
 		c := m.lend(b)
 		m.mu.Unlock()
 		return c, nil
 	}
-	m.revoke(b) // a promise that did not suffice is none
 	b.since = time.Time{}
 	w := &waiter{borrower: b, granted: make(chan *chunk, 1), since: time.Now()}
 	m.waiting = append(m.waiting, w)
 	m.settle()
 	m.mu.Unlock()
 
+	if b.dog != nil {
+		b.dog.pause()
+		defer b.dog.moved()
+	}
 	wait := ctx
 	if m.patience > 0 {
 		var cancel context.CancelFunc
@@ -136,6 +143,22 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 			return nil, context.Cause(wait)
 		}
 	}
+}
+
+// ready says whether b gets its next chunk without waiting. Called with the lock held.
+func (m *memory) ready(b *borrower) bool {
+	if m.overdrawn == b || b.promised > 0 {
+		return true
+	}
+	m.revoke(b) // a promise that did not suffice is none
+	if len(m.waiting) > 0 {
+		return false
+	}
+	if n := b.needs(); m.room(b, n) {
+		m.promise(b, n)
+		return true
+	}
+	return m.firstRoom(b)
 }
 
 // leave ends w's waiting; what it was granted in the meantime goes back.
@@ -163,12 +186,22 @@ func errBusy() error {
 
 // room says whether b may have n chunks within the limit.
 func (m *memory) room(b *borrower, n int) bool {
-	if n == 1 && !b.started && m.firsts < m.reserve {
+	if n == 1 && m.firstRoom(b) {
 		return true
 	}
 	out := m.lent + m.promised
 	return out+n <= m.limit && out-m.firsts+n <= m.limit-m.reserve
 }
+
+// firstRoom says whether there is a first chunk for b, of those kept for such.
+func (m *memory) firstRoom(b *borrower) bool {
+	return !b.started && m.firsts < m.reserve && (!b.goesOn() || m.heads < ceilHalf(m.reserve))
+}
+
+// goesOn says that a file may have more than one chunk.
+func (b *borrower) goesOn() bool { return b.most != 1 }
+
+func ceilHalf(n int) int { return (n + 1) / 2 }
 
 // rest is how many chunks the part being filled has yet to get.
 func (b *borrower) rest() int {
@@ -214,8 +247,8 @@ func (b *borrower) sent(chunks []*chunk) {
 	defer m.mu.Unlock()
 	if frees(chunks) {
 		m.sending--
+		m.moved = time.Now()
 	}
-	m.moved = time.Now()
 	m.takeBack(b, chunks)
 	m.settle()
 }
@@ -256,11 +289,19 @@ func (m *memory) release(b *borrower) {
 // revoke takes a promise back. Called with the lock held.
 func (m *memory) revoke(b *borrower) {
 	m.promised -= b.promised
-	b.promised = 0
+	m.little -= b.little
+	b.promised, b.little = 0, 0
 	if b.assured {
 		b.assured = false
 		m.assured--
 	}
+}
+
+// promise is of n chunks, which b takes without waiting. Called with the lock held.
+func (m *memory) promise(b *borrower, n int) {
+	b.promised, b.assured, b.given = n, true, time.Now()
+	m.promised += n
+	m.assured++
 }
 
 func (m *memory) lend(b *borrower) *chunk {
@@ -273,8 +314,11 @@ func (m *memory) lend(b *borrower) *chunk {
 	b.filling++
 	b.since = time.Now()
 	if !b.started {
-		b.started, b.first = true, true
+		b.started, b.first, b.head = true, true, b.goesOn()
 		m.firsts++
+		if b.head {
+			m.heads++
+		}
 	}
 	if m.arena == nil {
 		m.arena = &arena{}
@@ -288,8 +332,11 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 	}
 	m.lent -= len(chunks)
 	if b.first {
-		b.first = false
 		m.firsts--
+		if b.head {
+			m.heads--
+		}
+		b.first, b.head = false, false
 	}
 	m.arena.put(chunks)
 	m.arena.trim(m.lent+keepFree, m.lent+2*keepFree)
@@ -305,19 +352,22 @@ func (m *memory) settle() {
 			m.granted, m.passed = m.granted+1, false
 		case !m.passed && m.room(last.borrower, last.borrower.needs()):
 			w, n, m.passed = last, last.borrower.needs(), true
-		case m.firsts < m.reserve && m.grantFresh():
+		case m.grantFirst() || m.grantLittle():
 			continue
-		case m.overdrawn == nil && (w.borrower.oversized() || m.sending == 0 && m.assured == 0):
+		case m.mayExceed(w.borrower):
 			m.overdrawn, n = w.borrower, 0
 			m.granted, m.passed = m.granted+1, false
 		default:
 			return
 		}
-		w.borrower.promised, w.borrower.assured = n, true
-		m.promised += n
-		m.assured++
+		m.promise(w.borrower, n)
 		m.grant(w)
 	}
+}
+
+// mayExceed says whether b may go over the limit.
+func (m *memory) mayExceed(b *borrower) bool {
+	return m.overdrawn == nil && (b.oversized() && m.lent <= m.limit || m.sending == 0 && m.assured == 0)
 }
 
 // grant gives a waiter its next chunk. Called with the lock held.
@@ -326,15 +376,20 @@ func (m *memory) grant(w *waiter) {
 	w.granted <- m.lend(w.borrower)
 }
 
-// next returns the waiter to serve. Every other time it is the newest upload, so
-// that one that has just come need not stand behind thousands that came to block
-// the way. Between these it is by turns the one with most of its part filled, which
-// gives the memory back soonest, and the one that has waited longest, so that
-// nobody waits for ever. For these memory is saved up, past which the newest upload
-// may take what it needs once.
+// next returns the waiter to serve. Every other time it is the newest upload, so that
+// one that has just come need not stand behind thousands that came to block the way.
+// Between these it is by turns the one that has waited longest of those that have stored
+// something, which are not here for that, or else has most of its part filled, which
+// gives the memory back soonest; and the one that has waited longest of all, so that
+// nobody waits for ever.
 func (m *memory) next() *waiter {
 	switch m.granted % 4 {
 	case 1:
+		for _, w := range m.waiting {
+			if w.borrower.stored() > 0 {
+				return w
+			}
+		}
 		return slices.MaxFunc(m.waiting, func(a, b *waiter) int { return a.borrower.filling - b.borrower.filling })
 	case 3:
 		return m.waiting[0]
@@ -343,23 +398,48 @@ func (m *memory) next() *waiter {
 }
 
 // newest returns the upload that came last of all that wait.
-func (m *memory) newest() *waiter {
-	return slices.MaxFunc(m.waiting, func(a, b *waiter) int { return a.borrower.number - b.borrower.number })
-}
+func (m *memory) newest() *waiter { return m.last(func(*borrower) bool { return true }) }
 
-// grantFresh gives a first chunk to the upload that came last of those that have
-// nothing yet. It says whether there was one.
-func (m *memory) grantFresh() bool {
-	var fresh *waiter
+// last returns the waiter that came last of those that are so, or nil.
+func (m *memory) last(is func(*borrower) bool) *waiter {
+	var last *waiter
 	for _, w := range m.waiting {
-		if !w.borrower.started && (fresh == nil || w.borrower.number > fresh.borrower.number) {
-			fresh = w
+		if (last == nil || w.borrower.number > last.borrower.number) && is(w.borrower) {
+			last = w
 		}
 	}
-	if fresh == nil {
+	return last
+}
+
+// grantFirst gives a first chunk to the upload that came last of those that have
+// nothing yet. It says whether there was one.
+func (m *memory) grantFirst() bool {
+	w := m.last(m.firstRoom)
+	if w != nil {
+		m.grant(w)
+	}
+	return w != nil
+}
+
+// littleChunks is the most that an upload may lack which need not wait until enough
+// has been saved for one that lacks more.
+const littleChunks = 8
+
+// grantLittle promises what it lacks to the upload that came last of those that lack
+// little, up to a quarter of the memory for all of them. It says whether there was one.
+func (m *memory) grantLittle() bool {
+	w := m.last(func(b *borrower) bool {
+		n := b.needs()
+		return n <= littleChunks && m.little+n <= m.limit/4 && m.room(b, n)
+	})
+	if w == nil {
 		return false
 	}
-	m.grant(fresh)
+	n := w.borrower.needs()
+	m.promise(w.borrower, n)
+	w.borrower.little = n
+	m.little += n
+	m.grant(w)
 	return true
 }
 

@@ -171,6 +171,141 @@ func (s *fakeStore) newOnes(t *testing.T, within time.Duration, pauses ...time.D
 	}
 }
 
+// each makes uploads of a size, all at once, at a rate, and returns how many were stored.
+func (s *fakeStore) each(t *testing.T, uploads int, size, rate int64) (stored int) {
+	t.Helper()
+	var all sync.WaitGroup
+	var count atomic.Int64
+	for range uploads {
+		all.Go(func() {
+			if s.save(t.Context(), &sender{size: size, sends: size, rate: rate}) == nil {
+				count.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(count.Load())
+}
+
+// Uploads that fill their parts one beside the other are all stored, where parts that are
+// half filled without an end in sight would stand in each other's way.
+func TestUploadsOfOrdinaryLinesAreStored(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ uploads, rate int }{{15, 192 << 10}, {15, 256 << 10}, {25, 512 << 10}, {25, 1 << 20}, {35, 1 << 20}, {100, 16 << 20}} {
+		t.Run(fmt.Sprintf("%d at %d bytes a second", c.uploads, c.rate), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore(newMemory(defaultMemory, defaultMemoryWait))
+				if n := s.each(t, c.uploads, 11*MiB, int64(c.rate)); n < c.uploads {
+					t.Errorf("%d of %d uploads were stored", n, c.uploads)
+				}
+				wantIdle(t, s.memory)
+			})
+		})
+	}
+}
+
+func TestU11UploadsUnderWayAreNotRefusedForNewOnes(t *testing.T) {
+	t.Parallel()
+	for _, sent := range []int64{1 << 10, 100 << 10, MiB, 5*MiB + 1} {
+		for _, rate := range []int64{256 << 10, 2 * MiB} {
+			t.Run(fmt.Sprintf("%d bytes, %d a second", sent, rate), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					s := newFakeStore(newMemory(defaultMemory, defaultMemoryWait))
+					var stop func()
+					come := time.AfterFunc(7*time.Second, func() { stop = s.stalled(t, 2000, sent) })
+					if n := s.each(t, 8, 60*MiB, rate); n < 8 {
+						t.Errorf("%d of 8 uploads were stored", n)
+					}
+					come.Stop()
+					stop()
+				})
+			})
+		}
+	}
+}
+
+// Clients that send just fast enough not to be interrupted, and come again when they are
+// refused, take turns with others for large files, and small ones do not meet them.
+func TestU11ClientsThatDripDoNotKeepOthersOut(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		clients int
+		sizes   []int64
+	}{
+		{10, []int64{10, 60 << 10, 100 << 10, 300 << 10, 6 * MiB}},
+		{300, []int64{10, 60 << 10, 100 << 10, 300 << 10}},
+	} {
+		t.Run(fmt.Sprint(c.clients), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore(newMemory(defaultMemory, defaultMemoryWait))
+				ctx, cancel := context.WithCancel(t.Context())
+				var dripping sync.WaitGroup
+				for range c.clients {
+					time.Sleep(time.Minute / time.Duration(c.clients))
+					dripping.Go(func() {
+						for ctx.Err() == nil {
+							_ = s.save(ctx, &sender{size: 16 * MiB, sends: 16 * MiB, rate: 18 << 10})
+						}
+					})
+				}
+				time.Sleep(time.Minute)
+				for _, size := range c.sizes {
+					stored := 0
+					for range 60 {
+						time.Sleep(time.Second)
+						stored += s.each(t, 1, size, 0)
+					}
+					want := 60
+					if size > MiB { // a part that is about to be full is waited for
+						want = 45
+					}
+					if stored < want {
+						t.Errorf("%d of 60 files of %d bytes were stored, want %d", stored, size, want)
+					} else {
+						t.Logf("%d of 60 files of %d bytes were stored", stored, size)
+					}
+				}
+				cancel()
+				dripping.Wait()
+				wantIdle(t, s.memory)
+			})
+		})
+	}
+}
+
+// Parts that are larger than what can be promised are over the limit one at a time.
+func TestOversizedPartsGoOverTheLimitOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const part = 16 * MiB
+		m := newMemory(8*MiB, 0)
+		most := 0
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				b := &borrower{memory: m, part: int(part / chunkSize)}
+				p := &rope{}
+				if err := p.fill(t.Context(), b, &sender{size: part, sends: part}, part); err != nil {
+					t.Error(err)
+				}
+				b.send(p.chunks)
+				lent, _ := m.snapshot()
+				most = max(most, lent)
+				time.Sleep(time.Minute) // the storage is slow
+				b.sent(p.chunks)
+			})
+		}
+		all.Wait()
+		if limit := m.limit + int(part/chunkSize); most > limit {
+			t.Errorf("%d chunks were lent, want %d at most", most, limit)
+		}
+		wantIdle(t, m)
+	})
+}
+
 func TestSlowUploadsGoOnWhileNobodyWaits(t *testing.T) {
 	t.Parallel()
 	for name, rate := range map[string]int64{"50 KiB a second": 50 << 10, "1 KiB a second": 1 << 10} {

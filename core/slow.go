@@ -15,17 +15,22 @@ import (
 //
 // If that is not enough, slow uploads are interrupted, the slowest first.
 //
-// An upload that waits itself cannot be slow, since it cannot move. Where nothing
-// was stored for slowChunk, though, and others have not even begun, then those that
-// hold memory and wait are in each other's way. Half of them are refused, those that
-// have stored nothing yet first, and of these the ones that came first: that makes room
-// for the others. The other half is given slowChunk more, since promises may be held by
-// senders that do move, if slowly, and the next free ones go to the newest.
+// An upload that moves, but has taken longer than turn for a part and will take longer
+// than lasts for the rest of it, keeps its promise only as long as those like it have no
+// more than three quarters of the memory: some is always for others, which need less time.
+//
+// An upload that waits itself cannot be slow, since it cannot move. Where nothing was
+// stored for slowChunk, though, and others cannot begin, because the first chunks kept
+// for that are with uploads that wait for their second one, half of these make way:
+// they are refused, those that came first before the others. The other half is given
+// slowChunk more. Who has stored a part is not refused for others.
 //
 // Each of it goes as far as is asked for, so a new upload finds memory after
 // slowChunk and lookEvery, whatever those before it have sent until they stopped.
 const (
 	slowChunk = 4 * time.Second
+	turn      = 10 * time.Second
+	lasts     = 30 * time.Second
 	lookEvery = time.Second
 )
 
@@ -58,18 +63,22 @@ func (m *memory) makeWay(now time.Time) {
 		return // another waiter has just looked
 	}
 	m.looked = now
-	first, more := 0, 0 // chunks for those that have none yet, and others that will not come by themselves
+	unbegun, wanted := 0, 0 // uploads that have nothing, and chunks that will not come by themselves
 	for _, w := range m.waiting {
 		switch {
 		case now.Sub(w.since) < lookEvery:
 		case !w.borrower.started:
-			first += w.borrower.needs()
+			unbegun++
+			wanted += w.borrower.needs()
 		case m.sending == 0:
-			more += w.borrower.needs()
+			wanted += w.borrower.needs()
 		}
 	}
-	missing := m.interruptSlow(m.slow(now), first+more)
-	m.turnAway(now, min(first, missing))
+	m.interruptSlow(m.slow(now), wanted)
+	if wanted > 0 {
+		m.takeTurns(now)
+	}
+	m.turnAway(now, unbegun)
 	m.settle()
 }
 
@@ -86,19 +95,18 @@ func (m *memory) slow(now time.Time) []*borrower {
 	return slow
 }
 
-// interruptSlow frees up to wanted chunks of slow uploads; it returns how many more
-// are wanted. Called with the lock held.
-func (m *memory) interruptSlow(slow []*borrower, wanted int) int {
+// interruptSlow frees up to wanted chunks of slow uploads. Called with the lock held.
+func (m *memory) interruptSlow(slow []*borrower, wanted int) {
 	for _, b := range slow {
 		if wanted <= 0 {
-			return 0
+			return
 		}
 		wanted -= b.promised
 		m.revoke(b)
 	}
 	for _, b := range slow {
 		if wanted <= 0 {
-			return 0
+			return
 		}
 		if b.interrupt == nil {
 			continue
@@ -107,32 +115,55 @@ func (m *memory) interruptSlow(slow []*borrower, wanted int) int {
 		delete(m.readers, b)
 		wanted -= b.filling
 	}
-	return wanted
 }
 
-// turnAway refuses uploads that hold memory and wait for more, where nothing was
-// stored for a while that would have freed any. Called with the lock held.
-func (m *memory) turnAway(now time.Time, wanted int) {
-	if wanted <= 0 || m.sending > 0 || now.Sub(m.moved) < slowChunk || now.Sub(m.turned) < slowChunk {
-		return
-	}
-	var stuck []*waiter
-	for _, w := range m.waiting {
-		if w.borrower.filling > 0 && now.Sub(w.since) >= slowChunk {
-			stuck = append(stuck, w)
+// takeTurns ends promises that have lasted for longer than turn and will for longer than
+// lasts, those of the slowest uploads first, until the others have no more than three
+// quarters of what can be promised. Called with the lock held.
+func (m *memory) takeTurns(now time.Time) {
+	var lasting []*borrower
+	held := 0
+	for b := range m.readers {
+		if b.promised > 0 && now.Sub(b.given) >= turn && float64(b.promised) > b.pace(now)*lasts.Seconds() {
+			lasting = append(lasting, b)
+			held += b.filling + b.promised
 		}
 	}
-	slices.SortFunc(stuck, func(a, b *waiter) int {
-		return cmp.Or(a.borrower.stored()-b.borrower.stored(), a.borrower.number-b.borrower.number)
-	})
-	for _, w := range stuck[:(len(stuck)+1)/2] {
-		if wanted <= 0 {
+	slices.SortFunc(lasting, func(a, b *borrower) int { return cmp.Compare(a.pace(now), b.pace(now)) })
+	for _, b := range lasting {
+		if held <= (m.limit-m.reserve)/4*3 {
 			return
+		}
+		held -= b.filling + b.promised
+		m.revoke(b)
+	}
+}
+
+// pace is how many chunks of the part being filled come in a second.
+func (b *borrower) pace(now time.Time) float64 {
+	return float64(b.filling) / now.Sub(b.given).Seconds()
+}
+
+// turnAway refuses uploads that have a first chunk and wait for their second, for as
+// many that cannot begin. Called with the lock held.
+func (m *memory) turnAway(now time.Time, unbegun int) {
+	if unbegun == 0 || m.sending > 0 || now.Sub(m.moved) < slowChunk || now.Sub(m.turned) < slowChunk {
+		return
+	}
+	var begun []*waiter
+	for _, w := range m.waiting {
+		if w.borrower.first {
+			begun = append(begun, w)
+		}
+	}
+	slices.SortFunc(begun, func(a, b *waiter) int { return a.borrower.number - b.borrower.number })
+	for _, w := range begun[:min(len(begun)/2, unbegun)] {
+		if now.Sub(w.since) < slowChunk {
+			continue
 		}
 		m.turned = now
 		m.forget(w)
 		w.granted <- nil
-		wanted -= w.borrower.filling
 	}
 }
 
