@@ -414,6 +414,9 @@ func (m *memory) last(is func(*borrower) bool) *waiter {
 // grantFirst gives a first chunk to the upload that came last of those that have
 // nothing yet. It says whether there was one.
 func (m *memory) grantFirst() bool {
+	if m.firsts >= m.reserve {
+		return false
+	}
 	w := m.last(m.firstRoom)
 	if w != nil {
 		m.grant(w)
@@ -428,6 +431,9 @@ const littleChunks = 8
 // grantLittle promises what it lacks to the upload that came last of those that lack
 // little, up to a quarter of the memory for all of them. It says whether there was one.
 func (m *memory) grantLittle() bool {
+	if m.lent+m.promised-m.firsts >= m.limit-m.reserve {
+		return false
+	}
 	w := m.last(func(b *borrower) bool {
 		n := b.needs()
 		return n <= littleChunks && m.little+n <= m.limit/4 && m.room(b, n)
