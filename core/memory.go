@@ -297,11 +297,14 @@ func (m *memory) revoke(b *borrower) {
 	}
 }
 
-// promise is of n chunks, which b takes without waiting. Called with the lock held.
+// promise is of n chunks, which b takes without waiting. One alone, as of a small file,
+// is nothing that others wait for. Called with the lock held.
 func (m *memory) promise(b *borrower, n int) {
-	b.promised, b.assured, b.given = n, true, time.Now()
+	b.promised, b.assured, b.given = n, n > 1, time.Now()
 	m.promised += n
-	m.assured++
+	if b.assured {
+		m.assured++
+	}
 }
 
 func (m *memory) lend(b *borrower) *chunk {
