@@ -57,6 +57,7 @@ type memory struct {
 	looked    time.Time              // for slow ones
 	moved     time.Time              // when something was stored that frees memory
 	turned    time.Time              // when uploads were refused for others
+	changed   bool                   // something that those that wait may wait for
 }
 
 func newMemory(limit int64, patience time.Duration) *memory {
@@ -112,6 +113,7 @@ func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	b.since = time.Time{}
 	w := &waiter{borrower: b, granted: make(chan *chunk, 1), since: time.Now()}
 	m.waiting = append(m.waiting, w)
+	m.changed = true
 	m.settle()
 	m.mu.Unlock()
 
@@ -151,22 +153,19 @@ func (m *memory) ready(b *borrower) bool {
 		return true
 	}
 	m.revoke(b) // a promise that did not suffice is none
-	if len(m.waiting) > 0 {
-		return false
-	}
-	if n := b.needs(); m.room(b, n) {
+	if n := b.needs(); len(m.waiting) == 0 && m.room(b, n) {
 		m.promise(b, n)
 		return true
 	}
-	return m.firstRoom(b)
+	return m.firstRoom(b) // that nobody who waits could have
 }
 
 // leave ends w's waiting; what it was granted in the meantime goes back.
 func (m *memory) leave(w *waiter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.forget(w) {
-		m.settle() // others may have stood behind it
+	if m.forget(w) { // others may have stood behind it
+		m.settle()
 		return
 	}
 	if c := <-w.granted; c != nil {
@@ -247,7 +246,7 @@ func (b *borrower) sent(chunks []*chunk) {
 	defer m.mu.Unlock()
 	if frees(chunks) {
 		m.sending--
-		m.moved = time.Now()
+		m.moved, m.changed = time.Now(), true
 	}
 	m.takeBack(b, chunks)
 	m.settle()
@@ -280,7 +279,7 @@ func (b *borrower) drop(chunks []*chunk) {
 // lock held.
 func (m *memory) release(b *borrower) {
 	if m.overdrawn == b {
-		m.overdrawn = nil
+		m.overdrawn, m.changed = nil, true
 	}
 	m.revoke(b)
 	m.settle()
@@ -288,6 +287,7 @@ func (m *memory) release(b *borrower) {
 
 // revoke takes a promise back. Called with the lock held.
 func (m *memory) revoke(b *borrower) {
+	m.changed = m.changed || b.promised > 0 || b.assured
 	m.promised -= b.promised
 	m.little -= b.little
 	b.promised, b.little = 0, 0
@@ -334,6 +334,7 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 		return
 	}
 	m.lent -= len(chunks)
+	m.changed = true
 	if b.first {
 		m.firsts--
 		if b.head {
@@ -345,8 +346,12 @@ func (m *memory) takeBack(b *borrower, chunks []*chunk) {
 	m.arena.trim(m.lent+keepFree, m.lent+2*keepFree)
 }
 
-// settle grants what can be granted. Called with the lock held.
+// settle grants what can be granted since something has changed. Called with the lock held.
 func (m *memory) settle() {
+	if !m.changed {
+		return
+	}
+	m.changed = false
 	for len(m.waiting) > 0 {
 		w, last := m.next(), m.newest()
 		n := w.borrower.needs()
@@ -455,7 +460,8 @@ func (m *memory) grantLittle() bool {
 func (m *memory) forget(w *waiter) bool {
 	for i, other := range m.waiting {
 		if other == w {
-			m.waiting = append(m.waiting[:i], m.waiting[i+1:]...)
+			m.waiting = slices.Delete(m.waiting, i, i+1)
+			m.changed = true
 			return true
 		}
 	}

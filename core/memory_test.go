@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -380,5 +381,41 @@ func TestWaitsForOnePartAddUp(t *testing.T) {
 	late.send(nil) // a part on its way is progress
 	if late.waited != 0 {
 		t.Errorf("a new part begins with %s waited", late.waited)
+	}
+}
+
+// BenchmarkASmallFileBesideThoseThatWait is what the memory costs a small file while large
+// uploads wait for some.
+func BenchmarkASmallFileBesideThoseThatWait(b *testing.B) {
+	for _, waiting := range []int{0, 2000, 10000} {
+		b.Run(fmt.Sprint(waiting), func(b *testing.B) {
+			m := newMemory(defaultMemory, 0)
+			m.lent, m.sending = m.limit-m.reserve, 1 // nothing is left for them
+			ctx, cancel := context.WithCancel(b.Context())
+			var all sync.WaitGroup
+			for range waiting {
+				all.Go(func() {
+					large := &borrower{memory: m, started: true, part: 80, most: 257}
+					if _, err := large.take(ctx); err == nil {
+						b.Error("an upload does not wait")
+					}
+				})
+			}
+			for n := -1; n < waiting; _, n = m.snapshot() {
+				runtime.Gosched()
+			}
+			for b.Loop() {
+				small := &borrower{memory: m, most: 1}
+				c, err := small.take(ctx)
+				if err != nil {
+					b.Fatal(err)
+				}
+				small.ends()
+				small.send([]*chunk{c})
+				small.sent([]*chunk{c})
+			}
+			cancel()
+			all.Wait()
+		})
 	}
 }

@@ -62,7 +62,7 @@ func (m *memory) makeWay(now time.Time) {
 	if now.Sub(m.looked) < lookEvery/2 {
 		return // another waiter has just looked
 	}
-	m.looked = now
+	m.looked, m.changed = now, true
 	unbegun, wanted := 0, 0 // uploads that have nothing, and chunks that will not come by themselves
 	for _, w := range m.waiting {
 		switch {
