@@ -193,7 +193,7 @@ func (a *appending) load(ctx context.Context) error {
 		defer body.Close()
 		a.borrower.dog = dog
 		defer func() { a.borrower.dog = nil }()
-		err = a.part.fill(ctx, a.borrower, &watchedReader{body, dog}, a.rest)
+		err = a.part.fillOf(ctx, a.borrower, &watchedReader{body, dog}, a.rest, a.token.partSize(a.full+1))
 		if err == io.EOF && a.part.size < a.rest {
 			return io.ErrUnexpectedEOF
 		}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -45,11 +46,12 @@ type memory struct {
 	firsts    int // of the lent ones, uploads' first chunks
 	heads     int // of these, the ones of files that have more
 	sending   int // parts on their way, of several chunks: these will come back
+	moving    int // parts on their way, of any size
 	waiting   []*waiter
 	overdrawn *borrower
 	promised  int                    // chunks, not lent yet
 	assured   int                    // uploads with a promise whose part is not sent yet
-	little    int                    // chunks that were promised past the one whose turn it is
+	little    int                    // chunks that went past the one whose turn it was, and are not back yet
 	granted   int                    // times, by which the order of those that wait changes
 	passed    bool                   // the newest upload has passed the one whose turn it is
 	uploads   int                    // that have come so far
@@ -83,7 +85,9 @@ type borrower struct {
 	promised int       // chunks it can take without waiting
 	assured  bool      // it has had a promise for the part being filled
 	given    time.Time // when
-	little   int       // chunks of a promise that passed the one whose turn it was
+	gotten   int       // chunks of the part that it had then
+	little   int       // chunks that it got past the one whose turn it was
+	passing  int       // of these, the ones on their way
 
 	dog       *watchdog // of storage that is read from, which waits for memory too, or nil
 	interrupt func()    // ends a read that waits for the sender, or nil
@@ -171,14 +175,18 @@ func (m *memory) leave(w *waiter) {
 	if c := <-w.granted; c != nil {
 		w.borrower.filling--
 		w.borrower.had--
+		w.borrower.started = w.borrower.had > 0
 		m.takeBack(w.borrower, []*chunk{c})
 		m.release(w.borrower)
 	}
 }
 
+// errNoMemory is of an upload that found no room in time.
+var errNoMemory = errors.New("too many uploads at once")
+
 func errBusy() error {
 	return &Error{
-		Kind: ErrUnavailable, Op: "buffer upload", Detail: "too many uploads at once",
+		Kind: ErrUnavailable, Op: "buffer upload", Err: errNoMemory,
 		Advice: "raise Config.Memory, or have fewer uploads at a time",
 	}
 }
@@ -231,6 +239,8 @@ func (b *borrower) send(chunks []*chunk) {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.moving++
+	b.passing, b.little = b.passing+b.little, 0
 	if frees(chunks) {
 		m.sending++
 	}
@@ -244,11 +254,14 @@ func (b *borrower) sent(chunks []*chunk) {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.moving--
 	if frees(chunks) {
 		m.sending--
 		m.moved, m.changed = time.Now(), true
 	}
 	m.takeBack(b, chunks)
+	m.little -= b.passing
+	b.passing = 0
 	m.settle()
 }
 
@@ -257,11 +270,13 @@ func (b *borrower) sent(chunks []*chunk) {
 func frees(chunks []*chunk) bool { return len(chunks) > 1 }
 
 // ends says that no more is read: what b was promised and has not taken goes to others.
+// What it has over the limit it has until it is sent or dropped.
 func (b *borrower) ends() {
 	m := b.memory
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.release(b)
+	m.revoke(b)
+	m.settle()
 }
 
 // drop gives back the chunks of a part that was never sent.
@@ -272,6 +287,8 @@ func (b *borrower) drop(chunks []*chunk) {
 	b.filling -= len(chunks)
 	b.had -= len(chunks)
 	m.takeBack(b, chunks)
+	m.little -= b.little
+	b.little = 0
 	m.release(b)
 }
 
@@ -289,8 +306,7 @@ func (m *memory) release(b *borrower) {
 func (m *memory) revoke(b *borrower) {
 	m.changed = m.changed || b.promised > 0 || b.assured
 	m.promised -= b.promised
-	m.little -= b.little
-	b.promised, b.little = 0, 0
+	b.promised = 0
 	if b.assured {
 		b.assured = false
 		m.assured--
@@ -300,7 +316,7 @@ func (m *memory) revoke(b *borrower) {
 // promise is of n chunks, which b takes without waiting. One alone, as of a small file,
 // is nothing that others wait for. Called with the lock held.
 func (m *memory) promise(b *borrower, n int) {
-	b.promised, b.assured, b.given = n, n > 1, time.Now()
+	b.promised, b.assured, b.given, b.gotten = n, n > 1, time.Now(), b.filling
 	m.promised += n
 	if b.assured {
 		m.assured++
@@ -360,7 +376,7 @@ func (m *memory) settle() {
 			m.granted, m.passed = m.granted+1, false
 		case !m.passed && m.room(last.borrower, last.borrower.needs()):
 			w, n, m.passed = last, last.borrower.needs(), true
-		case m.grantFirst() || m.grantLittle():
+		case m.grantFirst() || m.grantLittle(w.borrower):
 			continue
 		case m.mayExceed(w.borrower):
 			m.overdrawn, n = w.borrower, 0
@@ -373,9 +389,16 @@ func (m *memory) settle() {
 	}
 }
 
-// mayExceed says whether b may go over the limit.
+// mayExceed says whether b may go over the limit: if it cannot do otherwise, and what
+// went over it before has come back.
 func (m *memory) mayExceed(b *borrower) bool {
-	return m.overdrawn == nil && (b.oversized() && m.lent <= m.limit || m.sending == 0 && m.assured == 0)
+	switch {
+	case m.overdrawn != nil:
+		return false
+	case m.lent <= m.limit && b.oversized():
+		return true
+	}
+	return m.sending == 0 && m.assured == 0 && (m.lent <= m.limit || m.moving == 0)
 }
 
 // grant gives a waiter its next chunk. Called with the lock held.
@@ -437,21 +460,26 @@ func (m *memory) grantFirst() bool {
 const littleChunks = 8
 
 // grantLittle promises what it lacks to the upload that came last of those that lack
-// little, up to a quarter of the memory for all of them. It says whether there was one.
-func (m *memory) grantLittle() bool {
-	if m.lent+m.promised-m.firsts >= m.limit-m.reserve {
+// little. All that got it so have a quarter of the memory at most, and leave enough for
+// the one whose turn it is. It says whether there was one.
+func (m *memory) grantLittle(turn *borrower) bool {
+	most, general := m.limit/4, m.limit-m.reserve
+	if m.lent+m.promised-m.firsts >= general {
 		return false
+	}
+	if !turn.oversized() {
+		most = min(most, general-turn.needs())
 	}
 	w := m.last(func(b *borrower) bool {
 		n := b.needs()
-		return n <= littleChunks && m.little+n <= m.limit/4 && m.room(b, n)
+		return n <= littleChunks && m.little+n <= most && m.room(b, n)
 	})
 	if w == nil {
 		return false
 	}
 	n := w.borrower.needs()
 	m.promise(w.borrower, n)
-	w.borrower.little = n
+	w.borrower.little += n
 	m.little += n
 	m.grant(w)
 	return true

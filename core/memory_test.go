@@ -22,8 +22,11 @@ func wantIdle(t *testing.T, m *memory) {
 	if m.lent != 0 || m.sending != 0 || m.overdrawn != nil || len(m.waiting) != 0 {
 		t.Errorf("lent %d, sending %d, overdrawn %t, waiting %d; want none of it", m.lent, m.sending, m.overdrawn != nil, len(m.waiting))
 	}
-	if m.promised != 0 || m.assured != 0 {
-		t.Errorf("%d chunks are promised to %d uploads, want none", m.promised, m.assured)
+	if m.promised != 0 || m.assured != 0 || m.little != 0 {
+		t.Errorf("%d chunks are promised to %d uploads, and %d count as past others, want none", m.promised, m.assured, m.little)
+	}
+	if m.firsts != 0 || m.heads != 0 || m.moving != 0 {
+		t.Errorf("%d first chunks, %d heads, %d parts on their way; want none", m.firsts, m.heads, m.moving)
 	}
 	if m.arena != nil && len(m.arena.free) > 2*keepFree {
 		t.Errorf("%d chunks are kept, the most is %d", len(m.arena.free), 2*keepFree)

@@ -99,11 +99,11 @@ func (s *Store) again(ctx context.Context, at Error, try func(tries int) error) 
 }
 
 // retryable says whether trying again may help. A stalled request is not
-// repeated: it has used up the time the caller was promised.
+// repeated, nor one that found no memory: it has used up the time the caller was promised.
 func retryable(err error) bool {
 	switch KindOf(err) {
 	case ErrUnavailable:
-		return !errors.Is(err, errStalled)
+		return !errors.Is(err, errStalled) && !errors.Is(err, errNoMemory)
 	case ErrChecksum:
 		return true
 	}

@@ -205,6 +205,99 @@ func TestUploadsOfOrdinaryLinesAreStored(t *testing.T) {
 	}
 }
 
+// Large files find their turn beside small ones that never cease, in a small memory too,
+// and where clients that fell silent have what can be promised.
+func TestLargeFilesAreStoredBesideSmallOnes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		memory, size   int64
+		small, stalled int
+	}{
+		{64 * MiB, 400 << 10, 200, 0},
+		{64 * MiB, 50 << 10, 1500, 0},
+		{64 * MiB, 200 << 10, 4, 9},
+		{8 * MiB, 400 << 10, 8, 0},
+	} {
+		t.Run(fmt.Sprintf("%d of %d bytes, %d stalled, memory %d", c.small, c.size, c.stalled, c.memory), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				s := newFakeStore(newMemory(c.memory, defaultMemoryWait))
+				stop := s.stalled(t, c.stalled, 100<<10)
+				ctx, cancel := context.WithCancel(t.Context())
+				var small sync.WaitGroup
+				for range c.small {
+					small.Go(func() {
+						for ctx.Err() == nil {
+							if err := s.save(t.Context(), &sender{size: c.size, sends: c.size}); err != nil {
+								t.Errorf("a small file: %v", err)
+							}
+						}
+					})
+				}
+				time.Sleep(10 * time.Second)
+				if n := s.each(t, 4, 16*MiB, 0); n < 4 {
+					t.Errorf("%d of 4 large files were stored", n)
+				}
+				cancel()
+				small.Wait()
+				stop()
+			})
+		})
+	}
+}
+
+// However long storage takes, and however long files are kept between their end and their
+// sending, no more is lent than the limit and one part.
+func TestTheLimitHoldsWhateverStorageDoes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		uploads       int
+		size          int64
+		before, while time.Duration
+	}{
+		{"small files, slow storage", 2000, 1, 0, 10 * time.Second},
+		{"files that are looked at one by one", 100, 4 * MiB, 200 * time.Millisecond, 20 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory(16*MiB, defaultMemoryWait)
+				most, each := chunksOf(c.size, 5*MiB)
+				var highest atomic.Int64
+				looking := make(chan struct{}, 1)
+				var all sync.WaitGroup
+				for range c.uploads {
+					all.Go(func() {
+						b, p := &borrower{memory: m, most: most, part: each}, &rope{}
+						if err := p.fill(t.Context(), b, &sender{size: c.size, sends: c.size}, 5*MiB); err != io.EOF {
+							b.drop(p.chunks)
+							return
+						}
+						lent, _ := m.snapshot()
+						for old := highest.Load(); int64(lent) > old; old = highest.Load() {
+							highest.CompareAndSwap(old, int64(lent))
+						}
+						if c.before > 0 {
+							looking <- struct{}{}
+							time.Sleep(c.before)
+							<-looking
+						}
+						b.send(p.chunks)
+						time.Sleep(c.while)
+						b.sent(p.chunks)
+					})
+				}
+				all.Wait()
+				if n := highest.Load(); n > int64(m.limit+most) {
+					t.Errorf("%d chunks were lent, want %d at most", n, m.limit+most)
+				}
+				wantIdle(t, m)
+			})
+		})
+	}
+}
+
 func TestU11UploadsUnderWayAreNotRefusedForNewOnes(t *testing.T) {
 	t.Parallel()
 	for _, sent := range []int64{1 << 10, 100 << 10, MiB, 5*MiB + 1} {

@@ -70,7 +70,7 @@ func (m *memory) makeWay(now time.Time) {
 		case !w.borrower.started:
 			unbegun++
 			wanted += w.borrower.needs()
-		case m.sending == 0:
+		case m.sending == 0 || now.Sub(w.since) >= slowChunk:
 			wanted += w.borrower.needs()
 		}
 	}
@@ -139,9 +139,9 @@ func (m *memory) takeTurns(now time.Time) {
 	}
 }
 
-// pace is how many chunks of the part being filled come in a second.
+// pace is how many chunks have come in a second since they were promised.
 func (b *borrower) pace(now time.Time) float64 {
-	return float64(b.filling) / now.Sub(b.given).Seconds()
+	return float64(b.filling-b.gotten) / now.Sub(b.given).Seconds()
 }
 
 // turnAway refuses uploads that have a first chunk and wait for their second, for as
