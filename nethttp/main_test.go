@@ -150,7 +150,7 @@ type answer struct {
 
 func (a *app) post(t testing.TB, contentType string, body io.Reader) *answer {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.URL, body)
 	if err != nil {

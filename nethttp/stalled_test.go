@@ -55,7 +55,9 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 }
 
 // Everything but two times is as it is by default: what is ended here is ended for
-// others, and a machine that is too busy to end it in half a minute fails nothing. Go
+// others, and a machine that is too busy to end it in half a minute fails nothing: there
+// the stalled ones are still being read when the others have come. How long these wait is
+// tested in virtual time, where the memory's rules are. Go
 // raises a process's soft limit of open files to the hard one, and both ends of every
 // connection are this process's.
 func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolint:paralleltest // takes thousands of descriptors
@@ -70,7 +72,7 @@ func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolin
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := newApp(t, appConfig{
-				store: func(c *core.Config) { c.MemoryWait = 2 * time.Minute },
+				store: func(c *core.Config) { c.MemoryWait = 10 * time.Minute },
 				field: func(c *core.FieldConfig) { c.MaxSize = 16 * core.MiB },
 				http:  nethttp.Config{Limits: nethttp.Limits{Idle: 10 * time.Minute}},
 			})
