@@ -202,13 +202,11 @@ func (m *memory) room(b *borrower, n int) bool {
 
 // firstRoom says whether there is a first chunk for b, of those kept for such.
 func (m *memory) firstRoom(b *borrower) bool {
-	return !b.started && m.firsts < m.reserve && (!b.goesOn() || m.heads < ceilHalf(m.reserve))
+	return !b.started && m.firsts < m.reserve && (!b.goesOn() || m.heads < (m.reserve+1)/2)
 }
 
 // goesOn says that a file may have more than one chunk.
 func (b *borrower) goesOn() bool { return b.most != 1 }
-
-func ceilHalf(n int) int { return (n + 1) / 2 }
 
 // rest is how many chunks the part being filled has yet to get.
 func (b *borrower) rest() int {

@@ -325,6 +325,26 @@ func TestARopeHoldsWhatWasRead(t *testing.T) {
 	}
 }
 
+func TestAPartThatGoesOnKeepsItsPromiseWhenOneReaderEnds(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ content, promised int }{
+		"with what was wanted of it": {3 * chunkSize, 77},
+		"too early":                  {2 * chunkSize, 0},
+	} {
+		m := newMemory(64*MiB, 0)
+		b, p := &borrower{memory: m}, &rope{}
+		r := iotest.DataErrReader(bytes.NewReader(make([]byte, c.content)))
+		if err := p.fillOf(t.Context(), b, r, 3*chunkSize, 80*chunkSize); err != io.EOF {
+			t.Errorf("%s: the error is %v, want the end", name, err)
+		}
+		if got := max(0, b.promised-1); got != c.promised { // one more tells whether there is more
+			t.Errorf("%s: %d chunks are promised, want %d", name, got, c.promised)
+		}
+		b.drop(p.chunks)
+		wantIdle(t, m)
+	}
+}
+
 func TestAReaderThatFailsEndsTheFilling(t *testing.T) {
 	t.Parallel()
 	m := newMemory(8*MiB, 0)

@@ -56,7 +56,9 @@ func (p *rope) fillOf(ctx context.Context, b *borrower, r io.Reader, want, size 
 			p.size += int64(n)
 		}
 		if err != nil {
-			b.ends()
+			if p.size < want || want == size { // else the rest of the part may come from elsewhere
+				b.ends()
+			}
 			return err
 		}
 		if idle == maxIdleReads {

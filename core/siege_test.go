@@ -246,33 +246,33 @@ func TestLargeFilesAreStoredBesideSmallOnes(t *testing.T) {
 	}
 }
 
-// However long storage takes, and however long files are kept between their end and their
-// sending, no more is lent than the limit and one part.
+// However long storage takes, however long files are kept between their end and their
+// sending, and however large their parts are, no more is lent than the limit and one part.
 func TestTheLimitHoldsWhateverStorageDoes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name          string
 		uploads       int
-		size          int64
+		size, part    int64
 		before, while time.Duration
 	}{
-		{"small files, slow storage", 2000, 1, 0, 10 * time.Second},
-		{"files that are looked at one by one", 100, 4 * MiB, 200 * time.Millisecond, 20 * time.Millisecond},
+		{"small files, slow storage", 2000, 1, 5 * MiB, 0, 10 * time.Second},
+		{"files that are looked at one by one", 100, 4 * MiB, 5 * MiB, 200 * time.Millisecond, 20 * time.Millisecond},
+		{"parts that are larger than what can be promised", 20, 16 * MiB, 16 * MiB, 0, time.Minute},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				m := newMemory(16*MiB, defaultMemoryWait)
-				most, each := chunksOf(c.size, 5*MiB)
+				m := newMemory(8*MiB, 0)
+				most, each := chunksOf(c.size, c.part)
 				var highest atomic.Int64
 				looking := make(chan struct{}, 1)
 				var all sync.WaitGroup
 				for range c.uploads {
 					all.Go(func() {
 						b, p := &borrower{memory: m, most: most, part: each}, &rope{}
-						if err := p.fill(t.Context(), b, &sender{size: c.size, sends: c.size}, 5*MiB); err != io.EOF {
-							b.drop(p.chunks)
-							return
+						if err := p.fill(t.Context(), b, &sender{size: c.size, sends: c.size}, c.part); err != nil && err != io.EOF {
+							t.Error(err)
 						}
 						lent, _ := m.snapshot()
 						for old := highest.Load(); int64(lent) > old; old = highest.Load() {
@@ -289,8 +289,8 @@ func TestTheLimitHoldsWhateverStorageDoes(t *testing.T) {
 					})
 				}
 				all.Wait()
-				if n := highest.Load(); n > int64(m.limit+most) {
-					t.Errorf("%d chunks were lent, want %d at most", n, m.limit+most)
+				if n, limit := highest.Load(), m.limit+int(ceilDiv(min(c.size, c.part), chunkSize)); n > int64(limit) {
+					t.Errorf("%d chunks were lent, want %d at most", n, limit)
 				}
 				wantIdle(t, m)
 			})
@@ -306,13 +306,15 @@ func TestU11UploadsUnderWayAreNotRefusedForNewOnes(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					s := newFakeStore(newMemory(defaultMemory, defaultMemoryWait))
-					var stop func()
-					come := time.AfterFunc(7*time.Second, func() { stop = s.stalled(t, 2000, sent) })
-					if n := s.each(t, 8, 60*MiB, rate); n < 8 {
-						t.Errorf("%d of 8 uploads were stored", n)
-					}
-					come.Stop()
-					stop()
+					var underWay sync.WaitGroup
+					underWay.Go(func() {
+						if n := s.each(t, 8, 60*MiB, rate); n < 8 {
+							t.Errorf("%d of 8 uploads were stored", n)
+						}
+					})
+					time.Sleep(7 * time.Second)
+					defer s.stalled(t, 2000, sent)()
+					underWay.Wait()
 				})
 			})
 		}
@@ -367,36 +369,6 @@ func TestU11ClientsThatDripDoNotKeepOthersOut(t *testing.T) {
 			})
 		})
 	}
-}
-
-// Parts that are larger than what can be promised are over the limit one at a time.
-func TestOversizedPartsGoOverTheLimitOneByOne(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		const part = 16 * MiB
-		m := newMemory(8*MiB, 0)
-		most := 0
-		var all sync.WaitGroup
-		for range 20 {
-			all.Go(func() {
-				b := &borrower{memory: m, part: int(part / chunkSize)}
-				p := &rope{}
-				if err := p.fill(t.Context(), b, &sender{size: part, sends: part}, part); err != nil {
-					t.Error(err)
-				}
-				b.send(p.chunks)
-				lent, _ := m.snapshot()
-				most = max(most, lent)
-				time.Sleep(time.Minute) // the storage is slow
-				b.sent(p.chunks)
-			})
-		}
-		all.Wait()
-		if limit := m.limit + int(part/chunkSize); most > limit {
-			t.Errorf("%d chunks were lent, want %d at most", most, limit)
-		}
-		wantIdle(t, m)
-	})
 }
 
 func TestSlowUploadsGoOnWhileNobodyWaits(t *testing.T) {

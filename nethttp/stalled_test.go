@@ -57,9 +57,8 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 // Everything but two times is as it is by default: what is ended here is ended for
 // others, and a machine that is too busy to end it in half a minute fails nothing: there
 // the stalled ones are still being read when the others have come. How long these wait is
-// tested in virtual time, where the memory's rules are. Go
-// raises a process's soft limit of open files to the hard one, and both ends of every
-// connection are this process's.
+// tested in virtual time, where the memory's rules are. Go raises a process's soft limit
+// of open files to the hard one, and both ends of every connection are this process's.
 func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolint:paralleltest // takes thousands of descriptors
 	for _, c := range []struct {
 		name string
