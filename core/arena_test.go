@@ -165,7 +165,7 @@ func getAll(a *arena, n int) []*chunk {
 func TestAMemoryGivesBackWhatABurstTook(t *testing.T) {
 	t.Parallel()
 	m := newMemory(64*MiB, 0)
-	many, one := &borrower{memory: m}, &borrower{memory: m}
+	many, one := m.borrower(), m.borrower()
 	part := take(t, many, 3*keepFree)
 	kept := take(t, one, 1)
 	many.drop(part)
@@ -188,7 +188,7 @@ func TestUploadsKeepTheirChunksFromOneToTheNext(t *testing.T) {
 		var parts [2 * uploads][]*chunk
 		var all [uploads]*borrower
 		for i := range all {
-			all[i] = &borrower{memory: m}
+			all[i] = m.borrower()
 			parts[i] = take(t, all[i], partChunks)
 			all[i].send(parts[i])
 			parts[uploads+i] = take(t, all[i], partChunks) // read ahead

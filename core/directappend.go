@@ -150,7 +150,7 @@ func (f *Field) AppendDirect(ctx context.Context, t Token, piece DirectPiece) (n
 	}
 	a := &appending{
 		field: f, token: t, piece: piece, standing: s, part: &rope{},
-		borrower: &borrower{memory: f.store.memory},
+		borrower: f.store.memory.borrower(),
 	}
 	a.borrower.most, _ = chunksOf(t.Object.Size-int64(s.full)*t.direct.partSize, t.direct.partSize)
 	defer func() { a.borrower.drop(a.part.chunks) }()

@@ -366,9 +366,10 @@ func (f *Field) examine(ctx context.Context, t Token, info minio.ObjectInfo, hea
 	}
 	u := &upload{
 		store: f.store, bucket: f.bucket, field: c.Name, image: f.image,
-		borrower: &borrower{memory: f.store.memory, dog: body.dog},
+		borrower: f.store.memory.borrower(),
 		body:     &meter{ctx: ctx, from: body, max: info.Size},
 	}
+	u.borrower.dog = body.dog
 	u.borrower.most, _ = chunksOf(info.Size, 0)
 	head := &rope{}
 	defer func() { u.borrower.drop(head.chunks) }()

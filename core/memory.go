@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -40,6 +41,8 @@ type memory struct {
 	reserve  int           // those of them for first chunks alone
 	patience time.Duration // of an upload for one part; 0 is for ever
 
+	uploads atomic.Int64 // that have come so far
+
 	mu        sync.Mutex
 	arena     *arena
 	lent      int
@@ -54,7 +57,6 @@ type memory struct {
 	little    int                    // chunks that went past the one whose turn it was, and are not back yet
 	granted   int                    // times, by which the order of those that wait changes
 	passed    bool                   // the newest upload has passed the one whose turn it is
-	uploads   int                    // that have come so far
 	readers   map[*borrower]struct{} // that wait for their senders
 	looked    time.Time              // for slow ones
 	moved     time.Time              // when something was stored that frees memory
@@ -77,7 +79,7 @@ type borrower struct {
 	head    bool          // which is not the whole file
 	waited  time.Duration // for the part being filled
 
-	number   int       // counts uploads as they come, from 1
+	number   int64     // counts uploads as they come, from 1
 	most     int       // chunks of the whole file and its end, or 0: not known
 	part     int       // chunks of its first part
 	had      int       // chunks so far
@@ -94,6 +96,10 @@ type borrower struct {
 	since     time.Time // it reads for the chunk it has now; zero while it waits for one
 }
 
+// borrower opens an account for an upload that has come. Its place among the others is
+// as of now: where thousands come at once, a lock gives them theirs in any order.
+func (m *memory) borrower() *borrower { return &borrower{memory: m, number: m.uploads.Add(1)} }
+
 type waiter struct {
 	borrower *borrower
 	granted  chan *chunk // or nil: it is turned away
@@ -105,10 +111,6 @@ type waiter struct {
 func (b *borrower) take(ctx context.Context) (*chunk, error) {
 	m := b.memory
 	m.mu.Lock()
-	if b.number == 0 {
-		m.uploads++
-		b.number = m.uploads
-	}
 	if m.ready(b) {
 		c := m.lend(b)
 		m.mu.Unlock()

@@ -67,7 +67,7 @@ func TestU13AHundredUploadsShareASmallMemory(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range uploads {
 		all.Go(func() {
-			b := &borrower{memory: m}
+			b := m.borrower()
 			var sending sync.WaitGroup
 			slot := make(chan struct{}, 1)
 			random := rand.New(rand.NewPCG(1, uint64(i)))
@@ -119,7 +119,7 @@ func TestUploadsThatGiveUpReturnTheirMemory(t *testing.T) {
 		all.Go(func() {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			b := &borrower{memory: m}
+			b := m.borrower()
 			var part []*chunk
 			defer func() { b.drop(part) }()
 			for n := range 60 {
@@ -146,7 +146,7 @@ func TestUploadsThatGiveUpReturnTheirMemory(t *testing.T) {
 func full(t *testing.T, n int) (m *memory, finish func()) {
 	t.Helper()
 	m = &memory{limit: n}
-	b := &borrower{memory: m}
+	b := m.borrower()
 	part := take(t, b, n)
 	b.send(part)
 	return m, func() { b.sent(part) }
@@ -176,7 +176,7 @@ func TestAWaiterEndsWithItsContext(t *testing.T) {
 	why := errors.New("the client went away")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	ended := make(chan error)
-	go func() { _, err := (&borrower{memory: m}).take(ctx); ended <- err }()
+	go func() { _, err := m.borrower().take(ctx); ended <- err }()
 	waitFor(t, m, 1)
 	cancel(why)
 	if err := <-ended; !errors.Is(err, why) {
@@ -190,7 +190,7 @@ func TestAWaiterEndsWithItsContext(t *testing.T) {
 func TestAFirstChunkGoesBeforeAllOthers(t *testing.T) {
 	t.Parallel()
 	m := &memory{limit: 6}
-	half, most, sender := &borrower{memory: m}, &borrower{memory: m}, &borrower{memory: m}
+	half, most, sender := m.borrower(), m.borrower(), m.borrower()
 	halfPart, mostPart := take(t, half, 1), take(t, most, 3)
 	sent := take(t, sender, 2)
 	sender.send(sent[:1])
@@ -216,7 +216,7 @@ func TestAFirstChunkGoesBeforeAllOthers(t *testing.T) {
 		}()
 		waitFor(t, m, waiters)
 	}
-	fresh := &borrower{memory: m}
+	fresh := m.borrower()
 	ask("the half full one", half, 1)
 	ask("the fullest one", most, 2)
 	ask("the one that has nothing", fresh, 3)
@@ -241,7 +241,7 @@ func TestAFirstChunkGoesBeforeAllOthers(t *testing.T) {
 func TestOneUploadExceedsTheLimitWhereNoneCouldFinish(t *testing.T) {
 	t.Parallel()
 	m := &memory{limit: 4}
-	a, b := &borrower{memory: m}, &borrower{memory: m}
+	a, b := m.borrower(), m.borrower()
 	parts := map[*borrower][]*chunk{a: take(t, a, 3), b: take(t, b, 1)}
 
 	// Every chunk lies in a part that is being filled. The fuller one goes on.
@@ -264,7 +264,7 @@ func TestOneUploadExceedsTheLimitWhereNoneCouldFinish(t *testing.T) {
 func TestAnUploadThatDropsOutAllowsTheNextToExceedTheLimit(t *testing.T) {
 	t.Parallel()
 	m := &memory{limit: 2}
-	a, b := &borrower{memory: m}, &borrower{memory: m}
+	a, b := m.borrower(), m.borrower()
 	pa, pb := take(t, a, 1), take(t, b, 1)
 	pa = append(pa, take(t, a, 2)...) // over the limit
 	done := make(chan *chunk)
@@ -280,7 +280,7 @@ func TestAnUploadThatDropsOutAllowsTheNextToExceedTheLimit(t *testing.T) {
 func TestFreeChunksAreReused(t *testing.T) {
 	t.Parallel()
 	m := newMemory(8*MiB, 0)
-	b := &borrower{memory: m}
+	b := m.borrower()
 	part := take(t, b, 3)
 	b.drop(part)
 	for _, c := range take(t, b, 3) {
@@ -301,7 +301,7 @@ func TestARopeHoldsWhatWasRead(t *testing.T) {
 	} {
 		for _, want := range []int64{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 3 * chunkSize, int64(len(content)), 4 * chunkSize} {
 			m := newMemory(8*MiB, 0)
-			b := &borrower{memory: m}
+			b := m.borrower()
 			p := &rope{}
 			r := wrap(bytes.NewReader(content))
 			err := p.fill(t.Context(), b, r, want/2)
@@ -332,7 +332,7 @@ func TestAPartThatGoesOnKeepsItsPromiseWhenOneReaderEnds(t *testing.T) {
 		"too early":                  {2 * chunkSize, 0},
 	} {
 		m := newMemory(64*MiB, 0)
-		b, p := &borrower{memory: m}, &rope{}
+		b, p := m.borrower(), &rope{}
 		r := iotest.DataErrReader(bytes.NewReader(make([]byte, c.content)))
 		if err := p.fillOf(t.Context(), b, r, 3*chunkSize, 80*chunkSize); err != io.EOF {
 			t.Errorf("%s: the error is %v, want the end", name, err)
@@ -348,7 +348,7 @@ func TestAPartThatGoesOnKeepsItsPromiseWhenOneReaderEnds(t *testing.T) {
 func TestAReaderThatFailsEndsTheFilling(t *testing.T) {
 	t.Parallel()
 	m := newMemory(8*MiB, 0)
-	b := &borrower{memory: m}
+	b := m.borrower()
 	broken := errors.New("broken")
 	p := &rope{}
 	if err := p.fill(t.Context(), b, io.MultiReader(bytes.NewReader([]byte("abc")), iotest.ErrReader(broken)), 10); !errors.Is(err, broken) {
@@ -366,12 +366,12 @@ func TestSmallFilesPassWhileLargeOnesHoldTheMemory(t *testing.T) {
 	m := newMemory(8*MiB, 0)
 	var large []*borrower
 	for m.lent-m.firsts < m.limit-m.reserve { // slow clients that never finish their parts
-		b := &borrower{memory: m}
+		b := m.borrower()
 		take(t, b, 10)
 		large = append(large, b)
 	}
 	for range m.reserve - len(large) {
-		small := &borrower{memory: m}
+		small := m.borrower()
 		chunks := take(t, small, 1)
 		small.send(chunks)
 		small.sent(chunks)
@@ -381,9 +381,9 @@ func TestSmallFilesPassWhileLargeOnesHoldTheMemory(t *testing.T) {
 func TestAnUploadThatFindsNoRoomInTimeIsRefused(t *testing.T) {
 	t.Parallel()
 	m := &memory{limit: 2, patience: 10 * time.Millisecond}
-	holder := &borrower{memory: m}
+	holder := m.borrower()
 	holder.send(take(t, holder, 2)) // on its way, and never arriving
-	late := &borrower{memory: m}
+	late := m.borrower()
 	if _, err := late.take(t.Context()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got error %v, want ErrUnavailable", err)
 	}
@@ -395,7 +395,7 @@ func TestAnUploadThatFindsNoRoomInTimeIsRefused(t *testing.T) {
 func TestWaitsForOnePartAddUp(t *testing.T) {
 	t.Parallel()
 	m := &memory{limit: 2, patience: time.Hour}
-	holder, late := &borrower{memory: m}, &borrower{memory: m}
+	holder, late := m.borrower(), m.borrower()
 	holder.send(take(t, holder, 2))
 	late.waited = time.Hour // in many short waits
 	if _, err := late.take(t.Context()); !errors.Is(err, ErrUnavailable) {
@@ -418,7 +418,8 @@ func BenchmarkASmallFileBesideThoseThatWait(b *testing.B) {
 			var all sync.WaitGroup
 			for range waiting {
 				all.Go(func() {
-					large := &borrower{memory: m, started: true, part: 80, most: 257}
+					large := m.borrower()
+					large.started, large.part, large.most = true, 80, 257
 					if _, err := large.take(ctx); err == nil {
 						b.Error("an upload does not wait")
 					}
@@ -428,7 +429,8 @@ func BenchmarkASmallFileBesideThoseThatWait(b *testing.B) {
 				runtime.Gosched()
 			}
 			for b.Loop() {
-				small := &borrower{memory: m, most: 1}
+				small := m.borrower()
+				small.most = 1
 				c, err := small.take(ctx)
 				if err != nil {
 					b.Fatal(err)

@@ -13,7 +13,7 @@ import (
 func ropeOf(t *testing.T, content []byte) *rope {
 	t.Helper()
 	p := &rope{}
-	b := &borrower{memory: newMemory(8*MiB, 0)}
+	b := newMemory(8*MiB, 0).borrower()
 	if err := p.fill(t.Context(), b, bytes.NewReader(content), int64(len(content))); err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,8 @@ func (u *upload) run(ctx context.Context) (Object, error) {
 	}
 	u.id = newUploadID()
 	u.in.Name = ClientName(u.in.Name)
-	u.borrower = &borrower{memory: u.store.memory, interrupt: u.in.Interrupt}
+	u.borrower = u.store.memory.borrower()
+	u.borrower.interrupt = u.in.Interrupt
 	faults := u.in.Options.faults()
 	if u.in.Trusted != nil {
 		faults = append(faults, u.in.Trusted.faults()...)

@@ -70,7 +70,9 @@ func (s *fakeStore) save(ctx context.Context, from *sender) error {
 	const size = 5 * MiB
 	from.interrupted, from.interrupt = context.WithCancel(ctx)
 	defer from.interrupt()
-	b := &borrower{memory: s.memory, interrupt: from.interrupt, most: int(ceilDiv(from.size, chunkSize)), part: int(size / chunkSize)}
+	b := s.memory.borrower()
+	b.interrupt = from.interrupt
+	b.most, b.part = int(ceilDiv(from.size, chunkSize)), int(size/chunkSize)
 	var moving sync.WaitGroup
 	defer moving.Wait()
 	part := &rope{}
@@ -270,7 +272,8 @@ func TestTheLimitHoldsWhateverStorageDoes(t *testing.T) {
 				var all sync.WaitGroup
 				for range c.uploads {
 					all.Go(func() {
-						b, p := &borrower{memory: m, most: most, part: each}, &rope{}
+						b, p := m.borrower(), &rope{}
+						b.most, b.part = most, each
 						if err := p.fill(t.Context(), b, &sender{size: c.size, sends: c.size}, c.part); err != nil && err != io.EOF {
 							t.Error(err)
 						}

@@ -156,7 +156,7 @@ func (m *memory) turnAway(now time.Time, unbegun int) {
 			begun = append(begun, w)
 		}
 	}
-	slices.SortFunc(begun, func(a, b *waiter) int { return a.borrower.number - b.borrower.number })
+	slices.SortFunc(begun, func(a, b *waiter) int { return cmp.Compare(a.borrower.number, b.borrower.number) })
 	for _, w := range begun[:min(len(begun)/2, unbegun)] {
 		if now.Sub(w.since) < slowChunk {
 			continue

@@ -44,7 +44,7 @@ func lentOut(t *testing.T) (m *memory, holders map[*borrower][]*chunk, interrupt
 	m.sending = 1 // so that nobody goes over the limit
 	holders, interrupted = map[*borrower][]*chunk{}, map[*borrower]bool{}
 	for range m.limit {
-		b := &borrower{memory: m}
+		b := m.borrower()
 		b.interrupt = func() { interrupted[b] = true } // with the memory's lock held
 		b.reads()
 		c, err := b.take(t.Context())
@@ -64,7 +64,7 @@ func TestASlowUploadMakesWayForOneThatWaits(t *testing.T) {
 		t.Errorf("%d uploads were ended for nobody", len(interrupted))
 	}
 	m.looked = time.Time{}
-	ended := waits(t.Context(), t, &borrower{memory: m})
+	ended := waits(t.Context(), t, m.borrower())
 	m.makeWay(time.Now().Add(lookEvery))
 	if len(interrupted) > 0 {
 		t.Errorf("%d uploads were ended that had not been slow", len(interrupted))
@@ -89,7 +89,7 @@ func TestAnUploadThatRestsIsNotEnded(t *testing.T) {
 		b.rests()
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := waits(ctx, t, &borrower{memory: m})
+	ended := waits(ctx, t, m.borrower())
 	m.makeWay(later())
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
@@ -113,7 +113,7 @@ func TestOneOfThoseThatBlockEachOtherMakesWay(t *testing.T) {
 				b.rests()
 				answers[b] = waits(ctx, t, b)
 			}
-			fresh := waits(ctx, t, &borrower{memory: m})
+			fresh := waits(ctx, t, m.borrower())
 			m.mu.Lock()
 			m.sending = sending
 			m.mu.Unlock()
@@ -147,7 +147,7 @@ func TestASlowUploadFirstLosesWhatItWasPromised(t *testing.T) {
 	t.Parallel()
 	m := newMemory(8*MiB, 0)
 	m.sending = 1 // so that nobody goes over the limit
-	holder, slow, other := &borrower{memory: m}, &borrower{memory: m}, &borrower{memory: m}
+	holder, slow, other := m.borrower(), m.borrower(), m.borrower()
 	part := take(t, holder, m.limit-m.reserve+1)
 	slow.started, other.started = true, true // so that they take none of those for first chunks
 	slow.lacks, slow.interrupt = 39, func() { t.Error("it was ended, though its promise sufficed") }

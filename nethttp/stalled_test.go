@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -54,11 +55,44 @@ func (a *app) stall(t *testing.T, connections, sent int) {
 	waitUpTo(t, time.Minute, fmt.Sprintf("%d requests", connections), func() bool { return int(a.begun.Load())-begun == connections || t.Failed() })
 }
 
-// Everything but two times is as it is by default: what is ended here is ended for
-// others, and a machine that is too busy to end it in half a minute fails nothing: there
-// the stalled ones are still being read when the others have come. How long these wait is
-// tested in virtual time, where the memory's rules are. Go raises a process's soft limit
-// of open files to the hard one, and both ends of every connection are this process's.
+// reasons counts the lines of a log, of which thousands may be the same.
+type reasons struct {
+	mu    sync.Mutex
+	lines map[string]int
+}
+
+func (r *reasons) Write(line []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines[string(line)]++
+	return len(line), nil
+}
+
+// logged is a logger of which a test that failed shows each line once.
+func logged(t *testing.T) *slog.Logger {
+	t.Helper()
+	r := &reasons{lines: map[string]int{}}
+	t.Cleanup(func() {
+		for line, n := range r.lines {
+			if t.Failed() {
+				t.Logf("logged %d times: %s", n, line)
+			}
+		}
+	})
+	return slog.New(slog.NewTextHandler(r, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+}
+
+// Everything but three times is as it is by default: what is ended here is ended for
+// others, and nothing fails on a machine that is too busy to end it in half a minute, or
+// to hear of storage in five seconds: there the stalled ones are still being read when the
+// others have come. How long these wait is tested in virtual time, where the memory's
+// rules are. Go raises a process's soft limit of open files to the hard one, and both ends
+// of every connection are this process's.
 func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolint:paralleltest // takes thousands of descriptors
 	for _, c := range []struct {
 		name string
@@ -71,9 +105,9 @@ func TestU11TwoThousandStalledConnectionsDoNotStopOthers(t *testing.T) { //nolin
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := newApp(t, appConfig{
-				store: func(c *core.Config) { c.MemoryWait = 10 * time.Minute },
+				store: func(c *core.Config) { c.MemoryWait, c.Timeout = 10*time.Minute, time.Minute },
 				field: func(c *core.FieldConfig) { c.MaxSize = 16 * core.MiB },
-				http:  nethttp.Config{Limits: nethttp.Limits{Idle: 10 * time.Minute}},
+				http:  nethttp.Config{Limits: nethttp.Limits{Idle: 10 * time.Minute}, Logger: logged(t)},
 			})
 			a.stall(t, 2000, c.sent)
 			var others sync.WaitGroup
