@@ -49,9 +49,14 @@ type Journal interface {
 	// multipart upload has its id. An error ends the save; one of kind
 	// ErrPrecondition has it try another key.
 	Writing(ctx context.Context, w Written) error
-	// Gone is called when a rollback has undone what Writing noted, when the file
-	// waits without a row, with a mark of its own (see Field.Keep), or when it has
-	// come to its Target.
+	// Undoing is called before a rollback removes an object whose key another upload may
+	// want, too. ErrPrecondition says that a committed transaction has taken the key
+	// over, and has the rollback leave it; any other error ends the rollback's work on
+	// this object.
+	Undoing(ctx context.Context, w Written) error
+	// Gone is called when a rollback has undone what Writing noted, when nothing was
+	// written under a key since it was taken, when the file waits without a row, with a
+	// mark of its own (see Field.Keep), or when it has come to its Target.
 	Gone(ctx context.Context, w Written) error
 }
 
@@ -181,17 +186,18 @@ func (b *Bucket) abortUpload(ctx context.Context, key Key, id string) error {
 }
 
 // Stored returns what the open transaction, and those around it, stored or
-// claimed under a Journal and that has not been settled.
+// claimed under a Journal and that has not been settled, in the order of that.
 func (t *Txn) Stored() []Written {
-	var list []Written
-	for ; t != nil; t = t.parent {
-		if t.Done() {
-			continue
-		}
-		for _, f := range t.taken() {
-			if f.journal != nil && f.state.Load() == fileOpen {
-				list = append(list, f.written())
-			}
+	if t == nil {
+		return nil
+	}
+	list := t.parent.Stored()
+	if t.Done() {
+		return list
+	}
+	for _, f := range t.taken() {
+		if f.journal != nil && f.state.Load() == fileOpen {
+			list = append(list, f.written())
 		}
 	}
 	return list
@@ -242,6 +248,27 @@ func (t *Txn) Settle(bucket string, key Key) bool {
 	}
 	f.settled.Store(true)
 	return true
+}
+
+// Finish brings a settled object to its Target now, and not at the transaction's end,
+// which then has nothing to do with it, whatever comes of this. For an object that
+// replaces nothing, or is not settled, there is nothing to do.
+func (t *Txn) Finish(ctx context.Context, bucket string, key Key) error {
+	f := t.file(bucket, key)
+	if f == nil || f.instead == nil || !f.settled.Load() {
+		return nil
+	}
+	return f.instead.commit(ctx)
+}
+
+// LeaveFile is Settle where nobody knows whether the row is there (see Leave): the
+// object stays, and does not come to its Target.
+func (t *Txn) LeaveFile(bucket string, key Key) bool {
+	f := t.file(bucket, key)
+	if f != nil && f.instead != nil {
+		f.instead.ended.Store(true)
+	}
+	return t.Settle(bucket, key)
 }
 
 // Holds says whether the transaction, or one around it, stored or claimed the

@@ -33,6 +33,8 @@ func (n *notes) Writing(_ context.Context, w core.Written) error {
 	return nil
 }
 
+func (n *notes) Undoing(context.Context, core.Written) error { return nil }
+
 func (n *notes) Gone(_ context.Context, w core.Written) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

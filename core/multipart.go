@@ -124,7 +124,7 @@ func (u *upload) claimKey(ctx context.Context) (reserved string, err error) {
 		if KindOf(err) != ErrPrecondition {
 			return reserved, err
 		}
-		if err := u.rename(); err != nil {
+		if err := u.rename(ctx); err != nil {
 			return "", err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 )
@@ -17,6 +18,7 @@ type replacement struct {
 	target  Key           // that was taken; zero: it was free, and nothing is to be done
 	options ObjectOptions // of the object at target
 	file    *txnFile
+	ended   atomic.Bool // it has been carried out, or is not to be
 }
 
 // replaceLater has the upload stored beside what it replaces.
@@ -37,8 +39,11 @@ func stagedKey(target Key) (Key, error) {
 	return ParseKey(strings.TrimSuffix(target.String(), target.Base()) + "staged-" + newUploadID())
 }
 
-// commit puts it at its target.
+// commit puts it at its target, once.
 func (r *replacement) commit(ctx context.Context) error {
+	if r.ended.Swap(true) {
+		return nil
+	}
 	stored, journal := r.upload.object, r.file.journal
 	err := r.upload.bucket.replace(ctx, stored.Key, stored.Size, r.target, r.options)
 	if journal == nil {

@@ -95,7 +95,7 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 		txn.Spare(o.Bucket, o.Key) // what was to go from this key was not there any more
 	} else {
 		file.target, file.options = instead.target, recordOptions(instead.options)
-		instead.file = file
+		instead.file, file.instead = file, instead
 	}
 	txn.took(file)
 	undo := func(ctx context.Context) error {
@@ -129,6 +129,15 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 func (u *upload) remove(ctx context.Context) error {
 	if u.unique {
 		return u.bucket.removeFile(ctx, u.object.Key)
+	}
+	if u.journal != nil {
+		err := u.journal.Undoing(ctx, Written{Bucket: u.bucket.name, Key: u.object.Key, Upload: u.id})
+		if KindOf(err) == ErrPrecondition {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 	}
 	removed, err := u.bucket.removeOwn(ctx, u.object.Key, u.id, u.in.Options.Encryption)
 	if !removed {
@@ -273,7 +282,7 @@ func (u *upload) single(ctx context.Context, part *rope) error {
 		if KindOf(err) != ErrPrecondition {
 			return err
 		}
-		if err := u.rename(); err != nil {
+		if err := u.rename(ctx); err != nil {
 			return err
 		}
 	}
@@ -281,9 +290,14 @@ func (u *upload) single(ctx context.Context, part *rope) error {
 }
 
 // rename chooses an alternative to a key that is taken. The upload has another id from
-// here on: a journal has noted the old one at the taken key, and what is put there in
-// the end must not be removed by that entry.
-func (u *upload) rename() error {
+// here on: a journal that noted the old one at the taken key, and could not forget it,
+// must not have removed by that entry what is put there in the end.
+func (u *upload) rename(ctx context.Context) error {
+	if u.journal != nil {
+		if err := u.journal.Gone(ctx, Written{Bucket: u.bucket.name, Key: u.object.Key, Upload: u.id}); err != nil {
+			return err
+		}
+	}
 	u.id = newUploadID()
 	if u.alternative != nil {
 		key, err := u.alternative(u.object.Key)

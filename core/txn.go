@@ -46,6 +46,7 @@ type txnFile struct {
 	journal Journal // was told of it, or nil
 	state   atomic.Int32
 	settled atomic.Bool // a committed row has it
+	instead *replacement
 }
 
 // A file is open until it is kept or its transaction ends, whichever is first.
@@ -145,6 +146,9 @@ func Commit(ctx context.Context) error {
 	}
 	return t.Commit(ctx)
 }
+
+// Outer returns the transaction that this one is nested in, or nil.
+func (t *Txn) Outer() *Txn { return t.parent }
 
 func (t *Txn) wasCommitted() bool {
 	t.mu.Lock()

@@ -41,6 +41,8 @@ func (r *register) Writing(_ context.Context, w core.Written) error {
 	return nil
 }
 
+func (r *register) Undoing(context.Context, core.Written) error { return nil }
+
 func (r *register) Gone(_ context.Context, w core.Written) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

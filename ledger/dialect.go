@@ -94,10 +94,31 @@ func (d Dialect) upsertDeleting() string {
 	return d.bind(insert + " ON CONFLICT (id) DO UPDATE SET state = excluded.state, due = excluded.due, updated = excluded.updated")
 }
 
+// holdDeleting adds a line that is not there, and not in a transaction that is under way
+// either: PostgreSQL has to be asked so, where the others lock the place of one.
+func (d Dialect) holdDeleting() string {
+	if d != PostgreSQL {
+		return ""
+	}
+	return d.bind(insert + " ON CONFLICT (id) DO NOTHING")
+}
+
+// byPlace names the index for MariaDB, which reads and locks all of a table that is small.
+func (d Dialect) byPlace() string {
+	if d == MariaDB {
+		return "filefield_ledger FORCE INDEX (filefield_ledger_place)"
+	}
+	return "filefield_ledger"
+}
+
+// overwritten is updated in entries of uploads whose object a committed replacement is
+// about to overwrite, as it does not happen otherwise.
+const overwritten = "0"
+
 // insertReplacement adds a line unless there is one, or the target is being removed.
 func (d Dialect) insertReplacement() string {
 	const into = "INTO filefield_replacements (id, bucket, object_key, target, upload, options, due) SELECT "
-	const alone = " WHERE NOT EXISTS (SELECT 1 FROM filefield_ledger WHERE id = ?)"
+	alone := " WHERE NOT EXISTS (SELECT 1 FROM " + d.byPlace() + " WHERE place = ? AND state = 'deleting' AND updated <> " + overwritten + ")"
 	if d == MariaDB {
 		return "INSERT IGNORE " + into + "?, ?, ?, ?, ?, ?, ? FROM DUAL" + alone
 	}

@@ -208,6 +208,23 @@ func (l *Ledger) Writing(ctx context.Context, w core.Written) error {
 	return fail("note in the ledger", err)
 }
 
+// Undoing takes the entry of an object that a rollback is about to remove, so that nobody
+// replaces it meanwhile: core.Journal. ErrPrecondition where the entry is not pending any
+// more, since a row has the object, or a committed replacement is about to come to its key:
+// a worker sees then what is left of it.
+func (l *Ledger) Undoing(ctx context.Context, w core.Written) error {
+	now := l.config.Now()
+	result, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("UPDATE filefield_ledger SET state = 'deleting', due = ?, updated = ? WHERE id = ? AND state = 'pending'"),
+		now.Add(l.config.Lease).UnixMicro(), now.UnixMicro(), writingID(w))
+	if err != nil {
+		return fail("note in the ledger", err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(fail("note in the ledger", err), busy(w.Bucket, w.Key))
+	}
+	return nil
+}
+
 // Gone forgets an object that a rollback removed, or that has come to its target:
 // core.Journal.
 func (l *Ledger) Gone(ctx context.Context, w core.Written) error {
@@ -216,7 +233,7 @@ func (l *Ledger) Gone(ctx context.Context, w core.Written) error {
 			return err
 		}
 	}
-	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND state = 'pending'"), writingID(w))
+	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND (state = 'pending' OR (state = 'deleting' AND upload <> '' AND updated <> "+overwritten+"))"), writingID(w))
 	return fail("note in the ledger", err)
 }
 

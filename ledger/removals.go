@@ -37,6 +37,8 @@ func (l *Ledger) remove(ctx context.Context, store *core.Store, e entry, report 
 		case writing:
 			return nil // the lease's end brings it up again
 		}
+	} else if n, err := l.count(ctx, "filefield_replacements WHERE id = ?", replacingID(e.object.Bucket, e.object.Key)); err != nil || n > 0 {
+		return err // what comes there is not to be hit, and overwrites it
 	}
 	if err := store.Bucket(e.object.Bucket).RemoveWritten(ctx, e.object); err != nil {
 		return err

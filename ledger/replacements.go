@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/filefield/filefield/core"
@@ -14,9 +15,13 @@ import (
 // and where the object is also deleted the removal waits for it. What the process
 // itself does not do, because it died or storage did not answer, a worker does.
 
-// forgetReplacement forgets one that has been carried out.
+// forgetReplacement forgets one that has been carried out, and what it has overwritten.
+// Of an upload in parts something may be open still, which a worker ends.
 func (l *Ledger) forgetReplacement(ctx context.Context, w core.Written) error {
-	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_replacements WHERE id = ? AND upload = ?"), replacingID(w.Bucket, w.Target), w.Upload)
+	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE place = ? AND state = 'deleting' AND multipart = '' AND updated = "+overwritten), place(w.Bucket, w.Target))
+	if err == nil {
+		_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_replacements WHERE id = ? AND upload = ?"), replacingID(w.Bucket, w.Target), w.Upload)
+	}
 	return fail("forget a replacement", err)
 }
 
@@ -43,13 +48,18 @@ func (l *Ledger) replacements() queue {
 // replace carries a replacement out, or gives it up where its target has been deleted
 // since. Copying takes its time: the lease is renewed meanwhile.
 func (l *Ledger) replace(ctx context.Context, store *core.Store, e entry, report *Report) error {
+	due, err := l.renew(ctx, e)
+	if err != nil {
+		return err
+	}
+	e.due = due
 	ctx, stop := context.WithCancel(ctx)
 	renewing := make(chan struct{})
 	defer func() { stop(); <-renewing }()
 	go func() {
 		defer close(renewing)
 		defer stop()
-		l.renew(ctx, e)
+		l.keepRenewing(ctx, e)
 	}()
 	deleted, err := l.count(ctx, "filefield_ledger WHERE id = ?", deletingID(e.object.Bucket, e.object.Target))
 	if err != nil {
@@ -72,9 +82,12 @@ func (l *Ledger) replace(ctx context.Context, store *core.Store, e entry, report
 	return l.forgetReplacement(ctx, e.object)
 }
 
-// renew prolongs the lease of an entry until ctx ends, or it is not this process's any more.
-func (l *Ledger) renew(ctx context.Context, e entry) {
-	tick := time.NewTicker(max(l.config.Lease/4, 1))
+// keepRenewing prolongs the lease of an entry until ctx ends, or it is not this process's
+// any more. It stops where the database does not answer for a quarter of the lease, too: no
+// other process may have begun then.
+func (l *Ledger) keepRenewing(ctx context.Context, e entry) {
+	quarter := max(l.config.Lease/4, 1)
+	tick := time.NewTicker(quarter)
 	defer tick.Stop()
 	for {
 		select {
@@ -82,14 +95,26 @@ func (l *Ledger) renew(ctx context.Context, e entry) {
 			return
 		case <-tick.C:
 		}
-		due := l.config.Now().Add(l.config.Lease).UnixMicro()
-		result, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("UPDATE filefield_replacements SET due = ? WHERE id = ? AND due = ?"), due, e.id, e.due)
+		within, cancel := context.WithTimeout(ctx, quarter)
+		due, err := l.renew(within, e)
+		cancel()
 		if err != nil {
-			return
-		}
-		if n, err := result.RowsAffected(); err != nil || n != 1 {
 			return
 		}
 		e.due = due
 	}
+}
+
+// renew prolongs the lease of an entry once, if it is this process's still.
+func (l *Ledger) renew(ctx context.Context, e entry) (due int64, err error) {
+	due = l.config.Now().Add(l.config.Lease).UnixMicro()
+	result, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("UPDATE filefield_replacements SET due = ? WHERE id = ? AND due = ?"), due, e.id, e.due)
+	if err != nil {
+		return 0, fail("go on with a replacement", err)
+	}
+	n, err := result.RowsAffected()
+	if err == nil && n != 1 && due != e.due {
+		err = errors.New("another process has taken it")
+	}
+	return due, fail("go on with a replacement", err)
 }

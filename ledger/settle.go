@@ -23,8 +23,14 @@ func (l *Ledger) Settle(ctx context.Context, exec Exec, stored, deleted []core.W
 	s := settlement{Ledger: l, exec: exec, now: l.config.Now()}
 	// In MariaDB the absence of a line is locked with the gap it would be in, where
 	// nobody else can write: who looks for one has nothing to write after that.
+	stored, superseded := latest(stored)
 	for _, w := range stored {
 		if err := s.store(ctx, w); err != nil {
+			return err
+		}
+	}
+	for _, w := range superseded {
+		if err := s.giveUp(ctx, w); err != nil {
 			return err
 		}
 	}
@@ -41,6 +47,20 @@ func (l *Ledger) Settle(ctx context.Context, exec Exec, stored, deleted []core.W
 	return nil
 }
 
+// latest splits off objects that another of the same transaction, stored later, comes
+// to the target of.
+func latest(stored []core.Written) (last, superseded []core.Written) {
+	for i, w := range stored {
+		again := func(other core.Written) bool { return other.Bucket == w.Bucket && other.Target == w.Target }
+		if !w.Target.IsZero() && slices.ContainsFunc(stored[i+1:], again) {
+			superseded = append(superseded, w)
+		} else {
+			last = append(last, w)
+		}
+	}
+	return last, superseded
+}
+
 // settlement is one Settle.
 type settlement struct {
 	*Ledger
@@ -55,15 +75,22 @@ func (s settlement) run(ctx context.Context, query string, args ...any) (int64, 
 // due is when what the transaction is about to do becomes a worker's.
 func (s settlement) due() int64 { return s.now.Add(s.config.Lease).UnixMicro() }
 
-// store settles the entry of an object that was written or claimed.
-func (s settlement) store(ctx context.Context, w core.Written) (err error) {
-	var n int64
-	if w.Target.IsZero() {
-		n, err = s.run(ctx, "UPDATE filefield_ledger SET state = 'committed', due = ?, updated = ? WHERE id = ? AND state = 'pending'",
-			s.now.Add(s.config.Grace).UnixMicro(), s.now.UnixMicro(), writingID(w))
-	} else {
-		n, err = s.run(ctx, "DELETE FROM filefield_ledger WHERE id = ? AND state = 'pending'", writingID(w))
+// store settles the entry of an object that was written or claimed: it is where a row
+// has it from now on, which the removal of an older one has to know.
+func (s settlement) store(ctx context.Context, w core.Written) error {
+	key := w.RowKey()
+	n, err := s.run(ctx, "UPDATE filefield_ledger SET state = 'committed', place = ?, object_key = ?, due = ?, updated = ? WHERE id = ? AND state = 'pending'",
+		place(w.Bucket, key), key.String(), s.now.Add(s.config.Grace).UnixMicro(), s.now.UnixMicro(), writingID(w))
+	if err == nil && n != 1 {
+		return lost(w)
 	}
+	return err
+}
+
+// giveUp has an object go that this transaction replaced itself, should its process not
+// come to that.
+func (s settlement) giveUp(ctx context.Context, w core.Written) error {
+	n, err := s.run(ctx, "UPDATE filefield_ledger SET state = 'deleting', due = ?, updated = ? WHERE id = ? AND state = 'pending'", s.due(), s.now.UnixMicro(), writingID(w))
 	if err == nil && n != 1 {
 		return lost(w)
 	}
@@ -85,21 +112,49 @@ func (s settlement) delete(ctx context.Context, w core.Written, stored []core.Wr
 // object is or comes to.
 func (s settlement) alone(ctx context.Context, w core.Written, deleted []core.Written) error {
 	if !w.Target.IsZero() {
-		n, err := s.exec(ctx, s.config.Dialect.insertReplacement(), replacingID(w.Bucket, w.Target), w.Bucket, w.Key.String(), w.Target.String(),
-			w.Upload, w.Options, s.due(), deletingID(w.Bucket, w.Target))
-		if err == nil && n != 1 {
-			return busy(w.Bucket, w.Target)
-		}
-		return err
+		return s.replace(ctx, w)
 	}
 	if slices.ContainsFunc(deleted, func(other core.Written) bool { return other.Bucket == w.Bucket && other.Key == w.Key }) {
 		return nil // by this transaction, after it was stored
 	}
 	// Writing found no such line. One that came since is of somebody who had the key
 	// before this object, and may not know that it has gone.
-	n, err := s.run(ctx, "DELETE FROM filefield_ledger WHERE id = ?", deletingID(w.Bucket, w.Key))
-	if err == nil && n > 0 {
-		return busy(w.Bucket, w.Key) // which also brings the line back
+	return s.kept(ctx, w.Bucket, w.Key)
+}
+
+// replace writes down that an object comes to its target. What another upload has there
+// goes with that, so its transaction must not be committed any more: its entry is taken
+// from it. Who removes such an object by a rollback has taken the entry before.
+func (s settlement) replace(ctx context.Context, w core.Written) error {
+	if err := s.kept(ctx, w.Bucket, w.Target); err != nil {
+		return err
+	}
+	there := place(w.Bucket, w.Target)
+	_, err := s.run(ctx, "UPDATE "+s.config.Dialect.byPlace()+" SET state = 'deleting', due = ?, updated = "+overwritten+" WHERE place = ? AND state = 'pending' AND upload <> ''", s.due(), there)
+	if err != nil {
+		return err
+	}
+	n, err := s.exec(ctx, s.config.Dialect.insertReplacement(), replacingID(w.Bucket, w.Target), w.Bucket, w.Key.String(), w.Target.String(),
+		w.Upload, w.Options, s.due(), there)
+	if err == nil && n != 1 {
+		return busy(w.Bucket, w.Target)
+	}
+	return err
+}
+
+// kept sees that no transaction deletes what is under a key, or is about to.
+func (s settlement) kept(ctx context.Context, bucket string, key core.Key) error {
+	id, own := deletingID(bucket, key), int64(0)
+	if hold := s.config.Dialect.holdDeleting(); hold != "" {
+		var err error
+		own, err = s.exec(ctx, hold, id, place(bucket, key), bucket, key.String(), "", "", "deleting", s.due(), s.now.UnixMicro())
+		if err != nil {
+			return err
+		}
+	}
+	n, err := s.run(ctx, "DELETE FROM filefield_ledger WHERE id = ?", id)
+	if err == nil && n > own {
+		return busy(bucket, key) // which also brings the line back
 	}
 	return err
 }
