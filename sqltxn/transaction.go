@@ -111,8 +111,8 @@ func (f Files) Commit(ctx context.Context, exec ledger.Exec, commit func(context
 	ctx, cancel := f.tidying(ctx, started)
 	defer cancel()
 	err := f.txn.Commit(ctx)
-	if f.outer != nil {
-		err = errors.Join(err, f.outer.Commit(ctx))
+	for around := f.outer; around != nil; around = around.Outer() { // or a later rollback would take files from their rows
+		err = errors.Join(err, around.Commit(ctx))
 	}
 	if err == nil && f.options.Ledger != nil {
 		err = f.options.Ledger.Finished(ctx, deleted)
@@ -126,7 +126,7 @@ func (f Files) prepare(ctx context.Context, exec ledger.Exec) error {
 	if err := ctx.Err(); err != nil { // from here on a cancelled commit could be anything
 		return context.Cause(ctx)
 	}
-	if f.txn.Done() || f.txn.RollbackOnly() || (f.outer != nil && (f.outer.Done() || f.outer.RollbackOnly())) {
+	if over(f.txn) {
 		return &core.Error{Kind: core.ErrTxnDone, Op: "commit", Err: errors.New("the file transaction has been rolled back, or has to be")}
 	}
 	if f.options.Referenced != nil {
@@ -144,6 +144,17 @@ func (f Files) prepare(ctx context.Context, exec ledger.Exec) error {
 		return nil
 	}
 	return f.options.Ledger.Settle(ctx, exec, f.txn.Stored(), f.txn.Deleted())
+}
+
+// over says whether a file transaction, or one around it, has ended, or has to be
+// rolled back.
+func over(t *core.Txn) bool {
+	for ; t != nil; t = t.Outer() {
+		if t.Done() || t.RollbackOnly() {
+			return true
+		}
+	}
+	return false
 }
 
 // tidying is a context for what a commit has to be followed by: with a ledger, until a
