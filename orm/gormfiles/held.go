@@ -244,6 +244,13 @@ func (h *held) finish(ctx context.Context, tx *txPool) error {
 			k.txn.Settle(k.object.Bucket, k.object.Key)
 		}
 	}
+	if book != nil { // by the end of a request a worker would have begun
+		for _, k := range root.kept {
+			if k.txn != nil {
+				err = errors.Join(err, k.txn.Finish(tidy, k.object.Bucket, k.object.Key))
+			}
+		}
+	}
 	err = errors.Join(err, root.txn.Commit(tidy))
 	if err == nil && book != nil {
 		err = book.Finished(tidy, deleted)
@@ -260,7 +267,7 @@ func (h *held) refused(root *level, err error) error {
 	for _, k := range root.kept {
 		k.object.Settle()
 		if k.txn != nil {
-			k.txn.Settle(k.object.Bucket, k.object.Key)
+			k.txn.LeaveFile(k.object.Bucket, k.object.Key)
 		}
 	}
 	root.txn.Leave()

@@ -23,7 +23,9 @@ const defaultMaxRows = 1000
 // Config is what New takes. Its zero value is useful.
 type Config struct {
 	// Ledger notes in GORM's transactions what is to become of their files. Its
-	// table must be in the same database.
+	// tables must be in the same database. A statement without a transaction
+	// (gorm.Config.SkipDefaultTransaction) is refused with ErrConfig where it would
+	// give a row a file that the ledger has as pending.
 	Ledger *ledger.Ledger
 	// MaxRows is the most rows whose files one update or deletion is looked at
 	// for. Default 1000.
@@ -44,8 +46,10 @@ func New(config Config) gorm.Plugin {
 	return &plugin{config}
 }
 
+const pluginName = "filefield"
+
 // Name is the plugin's name in GORM.
-func (p *plugin) Name() string { return "filefield" }
+func (p *plugin) Name() string { return pluginName }
 
 // Initialize registers the plugin's callbacks.
 func (p *plugin) Initialize(db *gorm.DB) error {
@@ -65,8 +69,11 @@ func (p *plugin) Initialize(db *gorm.DB) error {
 
 // Transaction is sqltxn.Run over GORM: files saved and deleted under the context
 // work gets belong to the transaction. Inside another Transaction of the same
-// database it is a savepoint.
+// database it is a savepoint. Without a Ledger in options it has the plugin's.
 func Transaction(ctx context.Context, db *gorm.DB, options sqltxn.Options, work func(ctx context.Context, tx *gorm.DB) error) error {
+	if p, ok := db.Plugins[pluginName].(*plugin); ok && options.Ledger == nil {
+		options.Ledger = p.config.Ledger
+	}
 	owner, err := db.DB()
 	if err != nil {
 		return err
@@ -206,12 +213,25 @@ func (p *plugin) mind(db *gorm.DB, all, old []modelfiles.File) {
 	}
 	mustFollow(db, len(all)+len(old))
 	held := p.held(db)
+	if held.alone && p.config.Ledger != nil && pending(db.Statement.Context, all) {
+		_ = db.AddError(&core.Error{
+			Kind: core.ErrConfig, Op: "change rows with files", Err: errors.New("the ledger cannot follow a statement without a transaction"),
+			Advice: "use gorm.DB.Transaction or gormfiles.Transaction where SkipDefaultTransaction is set",
+		})
+	}
 	for _, f := range files { // those of a file transaction are that one's
 		if f.Object.Loose() {
 			held.discardOnRollback(f)
 		}
 	}
 	db.InstanceSet(newKey, files)
+}
+
+// pending says whether the file transaction of ctx has one of the files noted as pending.
+func pending(ctx context.Context, files []modelfiles.File) bool {
+	return slices.ContainsFunc(core.TxnFrom(ctx).Stored(), func(w core.Written) bool {
+		return slices.ContainsFunc(files, func(f modelfiles.File) bool { return f.Object.Bucket == w.Bucket && f.Object.Key == w.RowKey() })
+	})
 }
 
 // mustFollow refuses a statement about files in a transaction that the plugin did
