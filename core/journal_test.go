@@ -21,6 +21,7 @@ type notes struct {
 	writing []core.Written
 	gone    []core.Written
 	refuse  func(core.Written) error
+	undoing error
 }
 
 func (n *notes) Writing(_ context.Context, w core.Written) error {
@@ -33,7 +34,7 @@ func (n *notes) Writing(_ context.Context, w core.Written) error {
 	return nil
 }
 
-func (n *notes) Undoing(context.Context, core.Written) error { return nil }
+func (n *notes) Undoing(context.Context, core.Written) error { return n.undoing }
 
 func (n *notes) Gone(_ context.Context, w core.Written) error {
 	n.mu.Lock()

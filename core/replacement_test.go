@@ -33,7 +33,7 @@ func TestAReplacementThatIsCommittedIsFinishedByWhoeverFollowsTheJournal(t *test
 	})
 	wantKind(t, "the commit", txn.Commit(t.Context()), core.ErrDenied)
 	recorder.Intercept(nil)
-	if got := mustRead(t, b, mustKey(t, "a.txt"), core.OpenOptions{}); string(got) != "old" || len(n.gone) != 0 {
+	if got := mustRead(t, b, mustKey(t, "a.txt"), core.OpenOptions{}); string(got) != "old" || len(n.gone) != 1 || !n.gone[0].Target.IsZero() {
 		t.Errorf("while storage refuses it, it holds %q, and %+v is gone", got, n.gone)
 	}
 	for range 2 { // the second finds nothing to do
@@ -99,8 +99,91 @@ func TestAReplacementThatARowHasComesToItsTargetThoughItsRequestFails(t *testing
 		t.Errorf("it holds %q, want the new content", got)
 	}
 	wantLeft(t, bucket, "a.txt")
-	if len(n.gone) != 1 || n.gone[0].Target != o.Key {
+	if len(n.gone) != 2 || n.gone[0].Key != o.Key || n.gone[1].Target != o.Key { // at first the key was taken
 		t.Errorf("the journal heard that %+v is gone", n.gone)
+	}
+}
+
+func TestAReplacementIsFinishedBeforeItsTransactionEnds(t *testing.T) {
+	t.Parallel()
+	recorder, store, bucket := recorded(t)
+	b := store.Bucket(bucket)
+	save(t, b, "a.txt", "old")
+	ctx, txn := begin(t)
+	o := saveIn(ctx, t, b, "a.txt", "new", true)
+	if err := txn.Finish(t.Context(), bucket, o.Key); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustRead(t, b, o.Key, core.OpenOptions{}); string(got) != "old" {
+		t.Errorf("before a row has it, it holds %q", got)
+	}
+	txn.Settle(bucket, o.Key)
+	for range 2 {
+		if err := txn.Finish(t.Context(), bucket, o.Key); err != nil {
+			t.Fatal(err)
+		}
+		if got := mustRead(t, b, o.Key, core.OpenOptions{}); string(got) != "new" {
+			t.Errorf("it holds %q, want the new content", got)
+		}
+		wantLeft(t, bucket, "a.txt")
+	}
+	recorder.Reset()
+	if err := txn.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if list := recorder.Requests(); len(list) > 0 {
+		t.Errorf("the transaction's end made the requests %v", list)
+	}
+}
+
+func TestAReplacementOfWhichNobodyKnowsWhetherARowHasItStaysAside(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*core.Txn) error{
+		"commit":   func(txn *core.Txn) error { return txn.Commit(t.Context()) },
+		"rollback": func(txn *core.Txn) error { return txn.Rollback(t.Context()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			b := store.Bucket(bucket)
+			save(t, b, "a.txt", "old")
+			ctx, txn, _ := journaled(t)
+			o := saveIn(ctx, t, b, "a.txt", "new", true)
+			staged := txn.Stored()[0].Key
+			if !txn.LeaveFile(bucket, o.Key) || txn.LeaveFile(bucket, mustKey(t, "another.txt")) {
+				t.Error("the transaction does not know its files")
+			}
+			if err := end(txn); err != nil {
+				t.Fatal(err)
+			}
+			wantLeft(t, bucket, "a.txt", staged.String())
+			if got := mustRead(t, b, o.Key, core.OpenOptions{}); string(got) != "old" {
+				t.Errorf("it holds %q, want the old content", got)
+			}
+		})
+	}
+}
+
+func TestARollbackLeavesWhatTheJournalSaysIsAnothers(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		says error
+		kind core.Kind
+		left []string
+	}{
+		"nothing":                {nil, 0, nil},
+		"that it is another's":   {&core.Error{Kind: core.ErrPrecondition}, 0, []string{"a.txt"}},
+		"that it can't be asked": {&core.Error{Kind: core.ErrUnavailable}, core.ErrUnavailable, []string{"a.txt"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, bucket := openStore(t)
+			ctx, txn, n := journaled(t)
+			saveIn(ctx, t, store.Bucket(bucket), "a.txt", "new", true)
+			n.undoing = c.says
+			wantKind(t, "the rollback", txn.Rollback(t.Context()), c.kind)
+			wantLeft(t, bucket, c.left...)
+		})
 	}
 }
 
