@@ -258,7 +258,20 @@ func (t *Txn) Finish(ctx context.Context, bucket string, key Key) error {
 	if f == nil || f.instead == nil || !f.settled.Load() {
 		return nil
 	}
+	t.supersede(f)
 	return f.instead.commit(ctx)
+}
+
+// supersede has what was stored earlier as the same object not come to its Target any
+// more: it would overwrite the object that a row has.
+func (t *Txn) supersede(by *txnFile) {
+	for ; t != nil; t = t.parent {
+		for _, f := range t.taken() {
+			if f != by && f.instead != nil && f.bucket == by.bucket && f.target == by.written().RowKey() && f.state.Load() == fileOpen {
+				f.instead.ended.Store(true)
+			}
+		}
+	}
 }
 
 // LeaveFile is Settle where nobody knows whether the row is there (see Leave): the
@@ -266,6 +279,7 @@ func (t *Txn) Finish(ctx context.Context, bucket string, key Key) error {
 func (t *Txn) LeaveFile(bucket string, key Key) bool {
 	f := t.file(bucket, key)
 	if f != nil && f.instead != nil {
+		t.supersede(f)
 		f.instead.ended.Store(true)
 	}
 	return t.Settle(bucket, key)

@@ -183,6 +183,9 @@ func TestARollbackLeavesWhatTheJournalSaysIsAnothers(t *testing.T) {
 			n.undoing = c.says
 			wantKind(t, "the rollback", txn.Rollback(t.Context()), c.kind)
 			wantLeft(t, bucket, c.left...)
+			if gone := len(n.gone) > 0; gone != (c.says == nil) {
+				t.Errorf("the journal heard that %+v is gone", n.gone)
+			}
 		})
 	}
 }

@@ -105,7 +105,11 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 			}
 			return nil
 		}
-		if err := u.remove(ctx); err != nil || u.journal == nil {
+		err := u.remove(ctx)
+		if errors.Is(err, errNotOurs) {
+			return nil // nor is the journal's entry
+		}
+		if err != nil || u.journal == nil {
 			return err
 		}
 		return u.journal.Gone(ctx, file.written())
@@ -124,6 +128,9 @@ func (u *upload) saveIn(ctx context.Context, txn *Txn) (Object, error) {
 	return o, nil
 }
 
+// errNotOurs is of an object that the journal says others see to.
+var errNotOurs = errors.New("another has taken the key over")
+
 // remove removes what this upload stored, but not what another has put in its
 // place: only a random key is surely ours.
 func (u *upload) remove(ctx context.Context) error {
@@ -133,7 +140,7 @@ func (u *upload) remove(ctx context.Context) error {
 	if u.journal != nil {
 		err := u.journal.Undoing(ctx, Written{Bucket: u.bucket.name, Key: u.object.Key, Upload: u.id})
 		if KindOf(err) == ErrPrecondition {
-			return nil
+			return errNotOurs
 		}
 		if err != nil {
 			return err

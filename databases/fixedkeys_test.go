@@ -214,6 +214,31 @@ func TestGORMTransactionHasThePluginsLedger(t *testing.T) {
 	})
 }
 
+// A handler that tries again has saved the file twice in its request.
+func TestGORMOfSeveralReplacementsInOneRequestTheOneThatTheRowHasIsThere(t *testing.T) {
+	withBookkeeping(t, func(t *testing.T, ctx context.Context, tb table, b bookkeeping) {
+		db := gormDB(t, tb.d, gormfiles.Config{Ledger: b.book})
+		_, txn, o := b.save(ctx, t, "fixed.txt", "old", false)
+		b.finish(ctx, t, txn)
+		p := profile{Name: "row", Avatar: fieldtype.Of[media.Avatar](o)}
+		mustGORM(t, db.WithContext(ctx).Create(&p))
+		request, txn, _ := b.save(ctx, t, "fixed.txt", "first try", true)
+		again, err := b.bucket.Save(request, o.Key.String(), core.Upload{Body: strings.NewReader("second try"), Replace: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.Avatar = fieldtype.Of[media.Avatar](again)
+		mustGORM(t, db.WithContext(request).Save(&p))
+		if err := txn.Commit(ctx); err != nil {
+			t.Fatal(err)
+		}
+		b.want(ctx, t, o.Key, "second try")
+		recoverAll(t, tb.d, openStore(t))
+		b.want(ctx, t, o.Key, "second try")
+		tb.wantRow(ctx, t, b.folder, p)
+	})
+}
+
 func TestGORMRefusesARowWithoutATransactionWhoseFileALedgerHas(t *testing.T) {
 	withBookkeeping(t, func(t *testing.T, ctx context.Context, tb table, b bookkeeping) {
 		db := gormDB(t, tb.d, gormfiles.Config{Ledger: b.book}).Session(&gorm.Session{SkipDefaultTransaction: true})
