@@ -73,17 +73,6 @@ func TestOfTwoFirstFilesOfOneKeyTheOneCommittedLastIsThere(t *testing.T) {
 	})
 }
 
-// wantRefused has a transaction that comes too late be refused and rolled back.
-func (b bookkeeping) wantRefused(ctx context.Context, t testing.TB, txn *core.Txn) {
-	t.Helper()
-	if err := b.settle(ctx, txn); !errors.Is(err, core.ErrPrecondition) {
-		t.Errorf("the error is %v, want ErrPrecondition", err)
-	}
-	if err := txn.Rollback(ctx); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestAClaimThatWasGivenUpDoesNotTakeWhatReplacedItsFile(t *testing.T) {
 	withBookkeeping(t, func(t *testing.T, ctx context.Context, tb table, b bookkeeping) {
 		_, txn, o := b.save(ctx, t, "fixed.txt", "kept", false)
@@ -142,15 +131,8 @@ func TestAFileIsNotCommittedWhereATransactionUnderWayDeletesItsKey(t *testing.T)
 			if err != nil {
 				t.Fatal(err)
 			}
-			exec := func(ctx context.Context, query string, args ...any) (int64, error) {
-				result, err := tx.ExecContext(ctx, query, args...)
-				if err != nil {
-					return 0, err
-				}
-				return result.RowsAffected()
-			}
 			_, deletion := b.delete(ctx, t, o.Key)
-			if err := b.book.Settle(ctx, exec, nil, deletion.Deleted()); err != nil {
+			if err := b.book.Settle(ctx, execOn(tx), nil, deletion.Deleted()); err != nil {
 				t.Fatal(err)
 			}
 			settled := make(chan error, 1)

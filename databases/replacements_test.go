@@ -64,6 +64,20 @@ func (b bookkeeping) delete(ctx context.Context, t testing.TB, key core.Key) (co
 	return ctx, txn
 }
 
+// execOn is how a ledger's statements are run on a database or in its transaction.
+func execOn(db interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+},
+) ledger.Exec {
+	return func(ctx context.Context, query string, args ...any) (int64, error) {
+		result, err := db.ExecContext(ctx, query, args...)
+		if err != nil {
+			return 0, err
+		}
+		return result.RowsAffected()
+	}
+}
+
 // settle commits a transaction of the database with what becomes of the files, after
 // which its process dies.
 func (b bookkeeping) settle(ctx context.Context, txn *core.Txn) error {
@@ -72,17 +86,21 @@ func (b bookkeeping) settle(ctx context.Context, txn *core.Txn) error {
 		return err
 	}
 	defer tx.Rollback()
-	exec := func(ctx context.Context, query string, args ...any) (int64, error) {
-		result, err := tx.ExecContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		return result.RowsAffected()
-	}
-	if err := b.book.Settle(ctx, exec, txn.Stored(), txn.Deleted()); err != nil {
+	if err := b.book.Settle(ctx, execOn(tx), txn.Stored(), txn.Deleted()); err != nil {
 		return err
 	}
 	return tx.Commit()
+}
+
+// wantRefused has a transaction that must not be committed be refused and rolled back.
+func (b bookkeeping) wantRefused(ctx context.Context, t testing.TB, txn *core.Txn) {
+	t.Helper()
+	if err := b.settle(ctx, txn); !errors.Is(err, core.ErrPrecondition) {
+		t.Errorf("the error is %v, want ErrPrecondition", err)
+	}
+	if err := txn.Rollback(ctx); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (b bookkeeping) mustSettle(ctx context.Context, t testing.TB, txn *core.Txn) {
@@ -182,12 +200,7 @@ func TestAKeyWhoseObjectIsBeingRemovedOrReplacedCannotBeReplaced(t *testing.T) {
 			b.mustSettle(ctx, t, before(o.Key)) // and its process dies
 
 			_, txn, _ = b.save(ctx, t, name+".txt", "second", true)
-			if err := b.settle(ctx, txn); !errors.Is(err, core.ErrPrecondition) {
-				t.Errorf("%s: the error is %v, want ErrPrecondition", name, err)
-			}
-			if err := txn.Rollback(ctx); err != nil {
-				t.Fatal(err)
-			}
+			b.wantRefused(ctx, t, txn)
 			b.work(ctx, t, tb, 2*time.Minute)
 			_, txn, o = b.save(ctx, t, name+".txt", "third", true)
 			b.finish(ctx, t, txn)
@@ -259,12 +272,7 @@ func TestAFileWhoseKeyIsBeingRemovedIsNotCommitted(t *testing.T) {
 		_, saved, o := b.save(ctx, t, "fixed.txt", "new", false)
 		_, deletion := b.delete(ctx, t, o.Key)
 		b.mustSettle(ctx, t, deletion)
-		if err := b.settle(ctx, saved); !errors.Is(err, core.ErrPrecondition) {
-			t.Errorf("the error is %v, want ErrPrecondition", err)
-		}
-		if err := saved.Rollback(ctx); err != nil {
-			t.Fatal(err)
-		}
+		b.wantRefused(ctx, t, saved)
 		recoverAll(t, tb.d, openStore(t))
 		wantLeft(t, b.folder)
 		wantEntries(t, tb.d)
@@ -280,14 +288,7 @@ func TestANoteThatComesLateDoesNotTakeAFileFromItsRow(t *testing.T) {
 			if err := errors.Join(b.book.Writing(ctx, w), late.Writing(ctx, w)); err != nil {
 				t.Fatal(err)
 			}
-			exec := func(ctx context.Context, query string, args ...any) (int64, error) {
-				result, err := tb.d.SQL.ExecContext(ctx, query, args...)
-				if err != nil {
-					return 0, err
-				}
-				return result.RowsAffected()
-			}
-			if err := b.book.Settle(ctx, exec, []core.Written{w}, nil); err != nil {
+			if err := b.book.Settle(ctx, execOn(tb.d.SQL), []core.Written{w}, nil); err != nil {
 				t.Fatal(err)
 			}
 			if err := late.Writing(ctx, w); !errors.Is(err, core.ErrPrecondition) {

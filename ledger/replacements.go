@@ -18,7 +18,14 @@ import (
 // forgetReplacement forgets one that has been carried out, and what it has overwritten.
 // Of an upload in parts something may be open still, which a worker ends.
 func (l *Ledger) forgetReplacement(ctx context.Context, w core.Written) error {
-	_, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE place = ? AND state = 'deleting' AND multipart = '' AND updated = "+overwritten), place(w.Bucket, w.Target))
+	const over = "state = 'deleting' AND multipart = '' AND updated = " + overwritten
+	// They are looked for first: a DELETE by their place would lock others' lines.
+	ids, err := l.ids(ctx, l.config.Dialect.bind("SELECT id FROM filefield_ledger WHERE place = ? AND "+over), place(w.Bucket, w.Target))
+	for _, id := range ids {
+		if err == nil {
+			_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND "+over), id)
+		}
+	}
 	if err == nil {
 		_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_replacements WHERE id = ? AND upload = ?"), replacingID(w.Bucket, w.Target), w.Upload)
 	}

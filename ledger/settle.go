@@ -22,7 +22,7 @@ type Exec func(ctx context.Context, query string, args ...any) (affected int64, 
 func (l *Ledger) Settle(ctx context.Context, exec Exec, stored, deleted []core.Written) error {
 	s := settlement{Ledger: l, exec: exec, now: l.config.Now()}
 	// In MariaDB the absence of a line is locked with the gap it would be in, where
-	// nobody else can write: who looks for one has nothing to write after that.
+	// nobody else can write: who looks for one adds no line to that table after it.
 	stored, superseded := latest(stored)
 	for _, w := range stored {
 		if err := s.store(ctx, w); err != nil {
