@@ -26,6 +26,8 @@ type patientBody struct {
 	conn  deadliner // or nil
 	idle  time.Duration
 	total time.Duration
+	// Other requests share its connection's window: see HTTP2.
+	shares bool
 
 	waited time.Duration // for the bytes below
 	got    int64
@@ -49,6 +51,7 @@ func patient(w http.ResponseWriter, r *http.Request, size int64, l Limits) *pati
 	return &patientBody{
 		body: http.MaxBytesReader(innermost(w), r.Body, size),
 		conn: deadlinesOf(w), idle: l.Idle, total: l.Total, whole: withoutBody(r),
+		shares: r.ProtoMajor >= 2,
 	}
 }
 
@@ -108,7 +111,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	start := time.Now()
 	if !b.allow(start.Add(b.patience())) {
-		return 0, os.ErrDeadlineExceeded
+		return 0, b.overdue(os.ErrDeadlineExceeded)
 	}
 	n, err := b.body.Read(p)
 	waited := time.Since(start)
@@ -119,8 +122,19 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	}
 	if err != nil {
 		b.end(err)
+		err = b.overdue(err)
 	}
 	return n, err
+}
+
+// overdue returns the error of a read that was interrupted, and others as they are.
+func (b *patientBody) overdue(err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.slow && b.shares && errors.Is(err, os.ErrDeadlineExceeded) {
+		return errHeldUp(err)
+	}
+	return err
 }
 
 // end notes how the reading ended.

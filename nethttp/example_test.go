@@ -144,3 +144,15 @@ func ExampleDirect() {
 	mux.Handle("POST /uploads/portrait", direct)
 	mux.Handle("/uploads/portrait/", direct) // its steps: see docs/direct.md
 }
+
+// An app that speaks TLS itself lets uploads of one connection go on side by side.
+func ExampleHTTP2() {
+	mux := http.NewServeMux()
+	server := &http.Server{
+		Handler:           nethttp.Middleware(mux),
+		ReadHeaderTimeout: 10 * time.Second,
+		HTTP2:             nethttp.HTTP2(),
+	}
+	serve := func() error { return server.ListenAndServeTLS("cert.pem", "key.pem") }
+	_ = serve
+}

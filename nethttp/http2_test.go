@@ -17,11 +17,12 @@ import (
 	"github.com/filefield/filefield/nethttp"
 )
 
-// overHTTP2 serves the app's handler over HTTP/2.
-func overHTTP2(t *testing.T, a *app) *httptest.Server {
+// overHTTP2 serves the app's handler over HTTP/2, with these settings or net/http's.
+func overHTTP2(t *testing.T, a *app, settings *http.HTTP2Config) *httptest.Server {
 	t.Helper()
 	s := httptest.NewUnstartedServer(a.Config.Handler)
 	s.EnableHTTP2 = true
+	s.Config.HTTP2 = settings
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
@@ -29,42 +30,101 @@ func overHTTP2(t *testing.T, a *app) *httptest.Server {
 
 func TestUploadsOfOneHTTP2ConnectionDoNotDisturbEachOther(t *testing.T) {
 	t.Parallel()
-	a := newApp(t, appConfig{field: func(c *core.FieldConfig) { c.MaxSize = 8 * core.MiB }})
-	s := overHTTP2(t, a)
-	var wait sync.WaitGroup
-	for n := range 20 {
-		form := newBody().file("file", "a.bin", bytes.Repeat([]byte{byte(n)}, 1000+n*300_000))
-		_ = form.w.Close()
-		tooLarge := newBody().file("file", "a.bin", make([]byte, 9*core.MiB))
-		_ = tooLarge.w.Close()
-		wait.Go(func() { wantHTTP2(t, s, form, http.StatusCreated) })
-		if n%5 == 0 {
-			wait.Go(func() { wantHTTP2(t, s, tooLarge, http.StatusRequestEntityTooLarge) })
+	for got := range manyOverHTTP2(t, nethttp.HTTP2()) {
+		want := http.StatusCreated
+		if got.tooLarge {
+			want = http.StatusRequestEntityTooLarge
 		}
-	}
-	wait.Wait()
-	if objects, uploads := s3test.Leftovers(t, a.engine, a.bucket); len(objects) != 20 || len(uploads) > 0 {
-		t.Errorf("the bucket holds %d objects and the open uploads %q, want 20 objects", len(objects), uploads)
+		if got.status != want {
+			t.Errorf("too large %t: the answer is %d %s, want %d", got.tooLarge, got.status, got.text, want)
+		}
 	}
 }
 
-func wantHTTP2(t *testing.T, s *httptest.Server, b *body, status int) {
+// With net/http's settings those that wait fill the connection's window. No client is
+// told that it was too slow, since none was.
+func TestUploadsThatHoldEachOtherUpOverHTTP2AreRefusedAsTooMany(t *testing.T) {
+	t.Parallel()
+	for got := range manyOverHTTP2(t, nil) {
+		switch {
+		case got.status == http.StatusServiceUnavailable:
+			if got.retryAfter == "" {
+				t.Error("an answer 503 has no Retry-After")
+			}
+		case got.tooLarge && got.status == http.StatusRequestEntityTooLarge:
+		case !got.tooLarge && got.status == http.StatusCreated:
+		default:
+			t.Errorf("too large %t: the answer is %d %s", got.tooLarge, got.status, got.text)
+		}
+	}
+}
+
+// answerOverHTTP2 is what one of many uploads was told.
+type answerOverHTTP2 struct {
+	tooLarge   bool // its file
+	status     int
+	retryAfter string
+	text       string
+}
+
+// manyOverHTTP2 sends more through one connection at once than there is memory for, and
+// returns the answers. It checks that stored is what was answered 201, and nothing else.
+func manyOverHTTP2(t *testing.T, settings *http.HTTP2Config) <-chan answerOverHTTP2 {
+	t.Helper()
+	const files, tooLarge = 20, 4
+	a := newApp(t, appConfig{
+		field: func(c *core.FieldConfig) { c.MaxSize = 8 * core.MiB },
+		http:  nethttp.Config{Limits: nethttp.Limits{Idle: 5 * time.Minute}}, // the memory has its own patience
+	})
+	s := overHTTP2(t, a, settings)
+	answers := make(chan answerOverHTTP2, files+tooLarge)
+	var stored atomic.Int32
+	var wait sync.WaitGroup
+	send := func(size int64, tooLarge bool) {
+		form := newBody().file("file", "a.bin", make([]byte, size))
+		_ = form.w.Close()
+		wait.Go(func() {
+			got := askOverHTTP2(t, s, form)
+			got.tooLarge = tooLarge
+			if got.status == http.StatusCreated {
+				stored.Add(1)
+			}
+			answers <- got
+		})
+	}
+	for n := range files {
+		send(int64(1000+n*300_000), false)
+	}
+	for range tooLarge {
+		send(9*core.MiB, true)
+	}
+	wait.Wait()
+	close(answers)
+	waitFor(t, "the handlers", func() bool { return a.inFlight.Load() == 0 })
+	if objects, uploads := s3test.Leftovers(t, a.engine, a.bucket); len(objects) != int(stored.Load()) || len(uploads) > 0 {
+		t.Errorf("the bucket holds %d objects and the open uploads %q, want the %d that were answered 201", len(objects), uploads, stored.Load())
+	}
+	return answers
+}
+
+func askOverHTTP2(t *testing.T, s *httptest.Server, b *body) answerOverHTTP2 {
 	res, err := s.Client().Post(s.URL, b.w.FormDataContentType(), bytes.NewReader(b.Bytes()))
 	if err != nil {
 		t.Error(err)
-		return
+		return answerOverHTTP2{}
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, res.Body)
-	if res.StatusCode != status || res.ProtoMajor != 2 {
-		t.Errorf("the answer is %s %s, want %d over HTTP/2", res.Proto, res.Status, status)
+	text, _ := io.ReadAll(res.Body)
+	if res.ProtoMajor != 2 {
+		t.Errorf("the answer is %s, want HTTP/2", res.Proto)
 	}
+	return answerOverHTTP2{status: res.StatusCode, retryAfter: res.Header.Get("Retry-After"), text: string(text)}
 }
 
 func TestARefusalLeavesAnHTTP2ConnectionOpen(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appConfig{})
-	s := overHTTP2(t, a)
+	s := overHTTP2(t, a, nil)
 	var made atomic.Int32
 	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
 		if !c.Reused {
@@ -98,7 +158,7 @@ func TestAnHTTP2StreamThatStallsOrEndsLeavesNothing(t *testing.T) {
 	t.Parallel()
 	for _, stalls := range []bool{true, false} {
 		a := newApp(t, appConfig{http: nethttp.Config{Limits: nethttp.Limits{Idle: 200 * time.Millisecond}}})
-		s := overHTTP2(t, a)
+		s := overHTTP2(t, a, nil)
 		form := newBody().file("file", "a.bin", make([]byte, 6*core.MiB))
 		reader, writer := io.Pipe()
 		ctx, cancel := context.WithCancel(t.Context())
