@@ -21,14 +21,15 @@ func (l *Ledger) forgetReplacement(ctx context.Context, w core.Written) error {
 	const over = "state = 'deleting' AND multipart = '' AND updated = " + overwritten
 	// They are looked for first: a DELETE by their place would lock others' lines.
 	ids, err := l.ids(ctx, l.config.Dialect.bind("SELECT id FROM filefield_ledger WHERE place = ? AND "+over), place(w.Bucket, w.Target))
+	if err != nil {
+		return fail("forget a replacement", err)
+	}
 	for _, id := range ids {
-		if err == nil {
-			_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND "+over), id)
+		if _, err := l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_ledger WHERE id = ? AND "+over), id); err != nil {
+			return fail("forget a replacement", err)
 		}
 	}
-	if err == nil {
-		_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_replacements WHERE id = ? AND upload = ?"), replacingID(w.Bucket, w.Target), w.Upload)
-	}
+	_, err = l.config.DB.ExecContext(ctx, l.config.Dialect.bind("DELETE FROM filefield_replacements WHERE id = ? AND upload = ?"), replacingID(w.Bucket, w.Target), w.Upload)
 	return fail("forget a replacement", err)
 }
 

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/filefield/filefield/core"
-	"github.com/filefield/filefield/nethttp"
 )
 
 // MaxRequest is the most bytes of a request to the app.
@@ -86,7 +85,7 @@ func Run(routes func(*App) http.Handler) (err error) {
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	// The forms of this app are for its own pages: other sites' are refused.
 	handler = http.NewCrossOriginProtection().Handler(withSession(handler))
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second, HTTP2: nethttp.HTTP2()}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
